@@ -1,0 +1,151 @@
+#include <utility>
+
+#include "runtime/blocks/transformer.h"
+
+namespace cairn {
+Tensor TransformerBlock::backward_input(const Call& call, Tensor dy,
+                                        Saved saved, WeightWork& later) const {
+  Tensor dnormed = backward_mlp(call, dy, saved, later);
+  Tensor dresidual =
+      backward_norm(call, kNorm2Weight, dnormed, saved.groups[kResidual].tensor,
+                    saved.groups[kNorm2].companion, std::move(dy));
+  dnormed = {};
+  saved.drop(kResidual);
+  saved.drop(kNorm2);
+  dnormed = backward_attention(call, dresidual, saved, later);
+  return backward_norm(call, kNorm1Weight, dnormed, saved.groups[kInput].tensor,
+                       saved.groups[kNorm1].companion, std::move(dresidual));
+}
+
+// The gradient of norm2's output.
+Tensor TransformerBlock::backward_mlp(const Call& call, const Tensor& dy,
+                                      Saved& saved, WeightWork& later) const {
+  Tensor dbranch = dropped(call, dy, kMlpSite);
+  add_weight_work(call, kDownWeight, dbranch, saved.groups[kActivated].tensor,
+                  later);
+  saved.drop(kActivated);
+  const Tensor dhidden = backward_activation(call, dbranch, saved);
+  dbranch = {};
+  add_weight_work(call, kUpWeight, dhidden, saved.groups[kNorm2].tensor, later);
+  saved.groups[kNorm2].tensor = {};
+  Tensor dnormed = call.make(Owner::kTransients,
+                             {call.batch.tokens(), shape_.width});
+  LinearBackwardInput op;
+  op.dy = dhidden;
+  op.w = parameter(call, kUpWeight);
+  op.dx = dnormed;
+  call.kernels.linear_backward_input(call.stream, op);
+  return dnormed;
+}
+
+// Through the last product and the activation before it.
+Tensor TransformerBlock::backward_activation(const Call& call,
+                                             const Tensor& dbranch,
+                                             Saved& saved) const {
+  const std::int64_t tokens = call.batch.tokens();
+  const Tensor hidden = std::exchange(saved.groups[kHidden].tensor, {});
+  LinearBackwardInput op;
+  op.dy = dbranch;
+  op.w = parameter(call, kDownWeight);
+  Tensor dactivated = call.make(Owner::kTransients, {tokens, shape_.ffn});
+  op.dx = dactivated;
+  if (!style_.gated) {
+    op.activation = Activation::kGelu;
+    op.pre = hidden;
+  }
+  call.kernels.linear_backward_input(call.stream, op);
+  if (!style_.gated) return dactivated;
+  Tensor dhidden = hidden.sole_owner()
+                       ? hidden
+                       : call.make(Owner::kTransients, hidden.shape());
+  call.kernels.swiglu_backward(call.stream, {dactivated, hidden, dhidden});
+  return dhidden;
+}
+
+// The gradient of norm1's output.
+Tensor TransformerBlock::backward_attention(const Call& call, const Tensor& dy,
+                                            Saved& saved,
+                                            WeightWork& later) const {
+  const std::int64_t tokens = call.batch.tokens();
+  Tensor dbranch = dropped(call, dy, kAttentionSite);
+  SavedGroup attention = std::exchange(saved.groups[kAttention], {});
+  add_weight_work(call, kOutWeight, dbranch, attention.tensor, later);
+  Tensor dattention = call.make(Owner::kTransients, {tokens, shape_.width});
+  LinearBackwardInput out;
+  out.dy = dbranch;
+  out.w = parameter(call, kOutWeight);
+  out.dx = dattention;
+  call.kernels.linear_backward_input(call.stream, out);
+  dbranch = {};
+
+  const Tensor qkv = std::exchange(saved.groups[kQkv].tensor, {});
+  const Tensor dqkv = call.make(Owner::kTransients, qkv.shape());
+  call.kernels.attention_backward(
+      call.stream, {attention_shape(call), dattention, qkv, attention.tensor,
+                    attention.companion, dqkv});
+  dattention = {};
+  if (style_.rotary) {
+    call.kernels.rotary(call.stream, {attention_shape(call), dqkv,
+                                      shape_.rope_theta, /*inverse=*/true});
+  }
+  add_weight_work(call, kQkvWeight, dqkv, saved.groups[kNorm1].tensor, later);
+  saved.groups[kNorm1].tensor = {};
+  Tensor dnormed = call.make(Owner::kTransients, {tokens, shape_.width});
+  LinearBackwardInput in;
+  in.dy = dqkv;
+  in.w = parameter(call, kQkvWeight);
+  in.dx = dnormed;
+  call.kernels.linear_backward_input(call.stream, in);
+  return dnormed;
+}
+
+// residual + the gradient through a norm, in place where nobody else holds the
+// residual.
+Tensor TransformerBlock::backward_norm(const Call& call, Slot weight,
+                                       const Tensor& dnormed, const Tensor& x,
+                                       const Tensor& stats,
+                                       Tensor residual) const {
+  Tensor dx = residual.sole_owner()
+                  ? residual
+                  : call.make(Owner::kTransients, residual.shape());
+  const Tensor partials =
+      call.make(Owner::kWorkspace, DType::kF32,
+                norm_partials(call.batch.tokens(), shape_.width));
+  NormBackward op;
+  op.kind = style_.norm;
+  op.dy = dnormed;
+  op.x = x;
+  op.stats = stats;
+  op.weight = parameter(call, weight);
+  op.residual = residual;
+  op.dx = dx;
+  op.dweight = gradient(call, weight);
+  op.dbias = gradient(call, static_cast<Slot>(weight + 1));
+  op.partials = partials;
+  op.accumulate = call.accumulate;
+  call.kernels.norm_backward(call.stream, op);
+  return dx;
+}
+
+void TransformerBlock::add_weight_work(const Call& call, Slot weight,
+                                       const Tensor& dy, const Tensor& x,
+                                       WeightWork& later) const {
+  const TensorView dw = gradient(call, weight);
+  const TensorView dbias = gradient(call, static_cast<Slot>(weight + 1));
+  later.add([&kernels = call.kernels, &stream = call.stream, dy, x, dw, dbias,
+             accumulate = call.accumulate] {
+    kernels.linear_backward_weight(stream, {dy, x, dw, dbias, accumulate});
+  });
+}
+
+// The gradient of what dropout was applied to; dy itself without dropout.
+Tensor TransformerBlock::dropped(const Call& call, const Tensor& dy,
+                                 int site) const {
+  const Dropout dropout = call.dropout(shape_.dropout, site);
+  if (!dropout) return dy;
+  Tensor out = call.make(Owner::kTransients, dy.shape());
+  call.kernels.dropout(call.stream, dy, out, dropout, call.batch.sequence);
+  return out;
+}
+
+}  // namespace cairn
