@@ -18,9 +18,12 @@
 
 namespace cairn {
 
+// How many members Team(threads) has: `threads`, or every core for 0.
+int team_size(int threads);
+
 class Team {
  public:
-  // `threads` counts the caller; 0 is every core of the machine.
+  // `threads` counts the caller; see team_size.
   explicit Team(int threads);
   ~Team();
 

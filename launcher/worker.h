@@ -1,0 +1,63 @@
+// The worker: builds everything a run needs from its config, in short build
+// functions, and loops. The root of every lifetime.
+
+#pragma once
+
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launcher/config.h"
+#include "launcher/engine.h"
+#include "launcher/memory_plan.h"
+#include "launcher/stop_request.h"
+#include "runtime/arena.h"
+#include "runtime/data/sampler.h"
+#include "runtime/data/token_shards.h"
+#include "runtime/data/tokenizer.h"
+#include "runtime/ledger.h"
+#include "runtime/model.h"
+
+namespace cairn {
+
+// A run as its config describes it, before anything is allocated: data opened
+// and checked, model made, memory planned. `cairn plan` stops here.
+class Run {
+ public:
+  // Throws kBadArgument or kOutOfMemory for whatever does not go together.
+  Run(Config config, const ModelFamilies& families);
+
+  const Config& config() const { return config_; }
+  const Model& model() const { return *model_; }
+  const MemoryPlan& plan() const { return plan_; }
+  const EngineOptions& options() const { return options_; }
+  const TokenShards& train() const { return *train_; }
+  // Null if no validation data is given, or no tokenizer is known.
+  const TokenShards* valid() const { return valid_.get(); }
+  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
+
+  // The start-up tables: parameters by block, memory by owner.
+  void print(std::ostream& out) const;
+  // The same as JSON; what plan.json holds.
+  std::string plan_json() const;
+
+ private:
+  void open_data();
+  void make_model(const ModelFamilies& families);
+  void make_plan();
+
+  Config config_;
+  std::unique_ptr<TokenShards> train_;
+  std::unique_ptr<TokenShards> valid_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Model> model_;
+  EngineOptions options_;
+  MemoryPlan plan_;
+};
+
+// Trains the run to its end, or until a stop is asked for; prints progress to
+// `out`. Returns the exit code: 0, or 75 when stopped.
+int train(const Run& run, StopRequest& stop, std::ostream& out);
+
+}  // namespace cairn
