@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "launcher/byte_size.h"
 #include "launcher/engine.h"
-#include "launcher/table.h"
 #include "runtime/arena.h"
 #include "runtime/error.h"
 #include "runtime/ledger.h"
@@ -29,7 +29,7 @@ void rehearse(Engine& engine, const PlanRequest& request) {
 }
 
 std::string needs(const MemoryPlan& plan) {
-  return plan.activations + " needs " + human_bytes(plan.arena_bytes) + " (" +
+  return plan.activations + " needs " + human_bytes(static_cast<std::int64_t>(plan.arena_bytes)) + " (" +
          std::to_string(plan.arena_bytes) + " bytes)";
 }
 
@@ -69,7 +69,7 @@ MemoryPlan choose_plan(const PlanRequest& request, const std::string& policy,
     tried += ", " + needs(plan_memory(request, "boundary"));
   }
   throw Error(Code::kOutOfMemory,
-              "memory.device_budget = " + human_bytes(budget) + " (" +
+              "memory.device_budget = " + human_bytes(static_cast<std::int64_t>(budget)) + " (" +
                   std::to_string(budget) +
                   " bytes) is too small for this run: " + tried +
                   "; raise the budget, or lower train.micro_batch, "

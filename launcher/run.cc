@@ -101,28 +101,26 @@ void Run::make_plan() {
                             static_cast<int>(config_.train.threads),
                             config_.sample.tokens > 0};
   plan_ = choose_plan(request, config_.memory.activations,
-                      config_.memory.budget_bytes());
+                      static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
 }
 
 void Run::print(std::ostream& out) const {
   Table parameters({"parameters", "count"});
   for (const auto& [group, count] : by_group(model_->layout())) {
-    parameters.row({group, std::to_string(count)});
+    parameters.add({group, std::to_string(count)});
   }
-  parameters.total(
-      {"all", std::to_string(model_->layout().parameters())});
+  parameters.rule();
+  parameters.add({"all", std::to_string(model_->layout().parameters())});
   parameters.print(out);
 
-  Table memory({"memory (" + plan_.activations + ")", "size", "bytes"});
+  std::vector<std::pair<std::string, std::int64_t>> memory;
   for (int o = 0; o < kOwners; ++o) {
-    const std::size_t bytes = plan_.at_peak[o];
-    memory.row({name_of(static_cast<Owner>(o)), human_bytes(bytes),
-                std::to_string(bytes)});
+    memory.emplace_back(name_of(static_cast<Owner>(o)), plan_.at_peak[o]);
   }
-  memory.row({"gaps", human_bytes(plan_.gaps()), std::to_string(plan_.gaps())});
-  memory.total({"arena", human_bytes(plan_.arena_bytes),
-                std::to_string(plan_.arena_bytes)});
-  memory.print(out);
+  memory.emplace_back("gaps between buffers", plan_.gaps());
+  out << "\n";
+  byte_table("memory, activations = " + plan_.activations, memory).print(out);
+  out << "\n";
 }
 
 std::string Run::plan_json() const {

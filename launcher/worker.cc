@@ -1,9 +1,16 @@
 #include "launcher/worker.h"
 
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <iostream>
 #include <optional>
 #include <ostream>
 #include <utility>
 
+#include "launcher/cli.h"
 #include "launcher/learning_rate.h"
 #include "launcher/metrics.h"
 #include "launcher/progress.h"
@@ -14,12 +21,30 @@
 namespace cairn {
 namespace {
 
-constexpr int kStopped = 75;
-
 std::unique_ptr<Backend> build_backend(const Config& config) {
   BackendOptions options;
   options.threads = static_cast<int>(config.train.threads);
   return make_backend(config.train.device, options);
+}
+
+// Whether progress is drawn in place, and how wide.
+ProgressOptions progress_options(const Config& config,
+                                 const std::ostream& out) {
+  ProgressOptions options;
+  options.steps = config.train.steps;
+  options.terminal = &out == &std::cout && isatty(STDOUT_FILENO) == 1;
+  winsize size{};
+  if (options.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+      size.ws_col > 0) {
+    options.columns = size.ws_col;
+  }
+  return options;
+}
+
+std::int64_t process_peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;
 }
 
 // The tokens of one step, read on the host.
@@ -57,9 +82,8 @@ class Loop {
       : run_(run),
         engine_(engine),
         ledger_(ledger),
-        directory_(directory),
-        metrics_(directory),
-        progress_(out, run.config().train.steps),
+        metrics_(directory.metrics()),
+        progress_(out, progress_options(run.config(), out)),
         reader_(run) {}
 
   // Returns the number of steps made.
@@ -71,7 +95,7 @@ class Loop {
       engine_.step(static_cast<std::uint64_t>(step),
                    reader_.read(static_cast<std::uint64_t>(step)),
                    static_cast<float>(
-                       learning_rate(config.optimizer, steps, step)));
+                       learning_rate(config.optimizer, steps, step + 1)));
       if (evaluates_after(step)) {
         record_to(step);
         evaluate(step);
@@ -85,7 +109,6 @@ class Loop {
 
   float last_loss() const { return last_loss_; }
   std::optional<float> last_valid_loss() const { return valid_loss_; }
-  Metrics& metrics() { return metrics_; }
   Progress& progress() { return progress_; }
 
  private:
@@ -109,7 +132,7 @@ class Loop {
     record.step = step + 1;
     record.loss = outcome.loss;
     record.grad_norm = outcome.grad_norm;
-    record.lr = learning_rate(config.optimizer, config.train.steps, step);
+    record.lr = learning_rate(config.optimizer, config.train.steps, step + 1);
     record.tokens = (step + 1) * config.train.global_batch *
                     config.data.sequence;
     record.step_ms = outcome.step_ms;
@@ -117,9 +140,10 @@ class Loop {
         1e3 *
         static_cast<double>(config.train.global_batch * config.data.sequence) /
         outcome.step_ms;
-    record.device_peak_bytes = ledger_.peak_bytes();
+    record.device_peak_bytes = static_cast<std::int64_t>(ledger_.peak_bytes());
+    record.host_peak_bytes = process_peak_bytes();
     record.ms = outcome.ms;
-    metrics_.write(record);
+    metrics_.append(step_line(record));
     last_loss_ = outcome.loss;
     if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm)) {
       stop_diverged(step, outcome);
@@ -161,15 +185,14 @@ class Loop {
       sum += static_cast<double>(engine_.evaluate(inputs, targets));
     }
     valid_loss_ = static_cast<float>(sum / static_cast<double>(batches));
-    metrics_.write_evaluation(step + 1, *valid_loss_);
+    metrics_.append(evaluation_line(step + 1, double{*valid_loss_}));
     progress_.evaluation(step + 1, *valid_loss_);
   }
 
   const Run& run_;
   Engine& engine_;
   const Ledger& ledger_;
-  RunDirectory& directory_;
-  Metrics metrics_;
+  LineFile& metrics_;
   Progress progress_;
   StepReader reader_;
   std::int64_t recorded_ = 0;
@@ -181,7 +204,8 @@ class Loop {
 
 int train(const Run& run, StopRequest& stop, std::ostream& out) {
   const Config& config = run.config();
-  RunDirectory directory(config, to_toml(config), run.plan_json(), out);
+  RunDirectory directory(run_directory(config), to_toml(config), out);
+  directory.write_plan(run.plan_json());
   const auto backend = build_backend(config);
   const auto stream = backend->make_stream("memory");
   Arena arena(backend->memory(), run.plan().arena_bytes, *stream);
@@ -194,11 +218,11 @@ int train(const Run& run, StopRequest& stop, std::ostream& out) {
   const std::int64_t steps = loop.run_steps(stop);
   loop.progress().finish();
   const std::string hash = engine.weights_hash();
-  loop.metrics().write_end(steps, hash, loop.last_loss());
+  directory.metrics().append(end_line(steps, hash, double{loop.last_loss()}));
   out << "weights_hash " << hash << "\n";
-  if (stop.requested() && steps < config.train.steps) return kStopped;
+  if (stop.requested() && steps < config.train.steps) return kExitStopped;
   print_sample(run, engine, out);
-  return 0;
+  return kExitDone;
 }
 
 }  // namespace cairn
