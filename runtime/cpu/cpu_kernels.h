@@ -1,10 +1,4 @@
-// The CPU body of Kernels: f32 throughout, matrix products by oneDNN, the rest
-// by our own vectorised loops.
-//
-// Determinism: work is cut into pieces by shapes alone and each piece is
-// computed by one member of the team in one order, so bits depend neither on
-// the number of threads nor on which of them takes which piece. They may differ
-// between processors with different vector instructions.
+// The CPU body of Kernels: f32, every operation done by one team of threads.
 
 #pragma once
 
@@ -16,11 +10,11 @@
 
 namespace cairn {
 
-// Scratch for attention's tiles, per member of the team.
+// Scratch that the body needs: a fixed size for each thread of the team.
 std::size_t cpu_workspace_bytes(int threads);
 
-// `workspace` has cpu_workspace_bytes(team.threads()) and, like the team,
-// outlives the kernels.
+// `team` and `workspace`, of cpu_workspace_bytes(team.threads()) bytes, must
+// outlive the kernels and the streams they were used on. One stream at a time.
 std::unique_ptr<Kernels> make_cpu_kernels(Team& team,
                                           const TensorView& workspace);
 

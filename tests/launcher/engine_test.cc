@@ -152,7 +152,7 @@ TEST_P(Memory, PeaksAtWhatThePlanSaidToTheByteAndThenAsksForNoMore) {
 
 INSTANTIATE_TEST_SUITE_P(Policies, Memory,
                          testing::Values("keep", "cheap", "boundary"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST(ChoosePlan, TakesTheLeastRecomputeThatFitsTheBudget) {
   const Model model(built_in_families().make(tiny("gpt2", true)));

@@ -101,21 +101,29 @@ TEST_P(MatchesPyTorch, InTenLossesAndNormsInARow) {
   }
 }
 
+// A key bias shifts all scores of a query alike, which softmax does not see: its
+// gradient is zero but for rounding, and Adam makes whole steps of that. So the
+// key third of qkv.bias is noise in both programs, and is left out.
 TEST_P(MatchesPyTorch, InTheFinalWeights) {
   for (std::size_t s = 0; s < golden_.batches.size(); ++s) step(s);
 
   for (const std::string& name : golden_.names()) {
-    EXPECT_LT(relative_norm(engine_.parameter(name),
-                            golden_.tensor(name, "final")),
-              1e-4)
-        << name;
+    std::vector<float> got = engine_.parameter(name);
+    const auto final = golden_.tensor(name, "final");
+    std::vector<float> want(final.begin(), final.end());
+    if (name.ends_with("qkv.bias")) {
+      const auto third = static_cast<std::ptrdiff_t>(want.size() / 3);
+      got.erase(got.begin() + third, got.begin() + 2 * third);
+      want.erase(want.begin() + third, want.begin() + 2 * third);
+    }
+    EXPECT_LT(relative_norm(got, want), 1e-4) << name;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, MatchesPyTorch,
                          testing::Values("gpt2_tied", "gpt2_untied",
                                          "llama_tied", "llama_untied_gqa"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace cairn

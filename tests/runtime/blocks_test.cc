@@ -261,9 +261,9 @@ TEST_P(BlockGradients, AgreeWithCentralDifferencesInFloat64) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Blocks, BlockGradients, testing::Range(0, 5),
-                         [](const auto& info) {
+                         [](const auto& test) {
                            return cases()[static_cast<std::size_t>(
-                                              info.param)]
+                                              test.param)]
                                .name;
                          });
 
