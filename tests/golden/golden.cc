@@ -99,13 +99,13 @@ Golden read(const std::string& folder, const std::string& name) {
 
   const auto floats = j.at("tokens").at("offset").get<std::size_t>();
   const Config& c = golden.config;
-  const auto tokens = static_cast<std::size_t>(c.steps * c.global_batch *
-                                               (c.sequence + 1));
+  const auto tokens =
+      static_cast<std::size_t>(c.steps * c.global_batch * (c.sequence + 1));
   if (raw.size() != 4 * (floats + tokens)) {
     throw std::runtime_error(stem + ".bin has " + std::to_string(raw.size()) +
                              " bytes, not the " +
-                             std::to_string(4 * (floats + tokens)) +
-                             " that " + stem + ".json describes");
+                             std::to_string(4 * (floats + tokens)) + " that " +
+                             stem + ".json describes");
   }
   golden.data.resize(floats);
   std::memcpy(golden.data.data(), raw.data(), 4 * floats);

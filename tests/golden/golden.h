@@ -41,12 +41,12 @@ struct Batch {
 
 struct Golden {
   Config config;
-  std::vector<Entry> entries;   // by kind, each in canonical order
+  std::vector<Entry> entries;  // by kind, each in canonical order
   std::vector<float> data;
-  std::vector<Batch> batches;   // of each step
-  std::vector<double> losses;   // of each step: mean over the global batch
-  std::vector<double> norms;    // of each step: before clipping
-  std::vector<double> rates;    // of each step: learning rate
+  std::vector<Batch> batches;  // of each step
+  std::vector<double> losses;  // of each step: mean over the global batch
+  std::vector<double> norms;   // of each step: before clipping
+  std::vector<double> rates;   // of each step: learning rate
 
   // Throws std::runtime_error when there is no such tensor.
   const Entry& entry(std::string_view name, std::string_view kind) const;

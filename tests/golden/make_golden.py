@@ -66,9 +66,9 @@ def initial(c, generator):
         if "norm" in name and name.endswith("weight"):
             w = 1 + 0.1 * w
         elif name.startswith("embedding") or name == "head.weight":
-            w = 0.2 * w
+            w = 0.1 * w
         else:
-            w = 0.12 * w
+            w = 0.1 * w
         weights[name] = w.requires_grad_()
     return weights
 
