@@ -17,7 +17,7 @@ struct ProgressOptions {
   bool terminal = false;
   int columns = 80;
   // Seconds on a clock that never goes back. Empty: the steady clock.
-  std::function<double()> now;
+  std::function<double()> now = {};
 };
 
 class Progress {
