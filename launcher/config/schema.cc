@@ -151,7 +151,7 @@ const Key kKeys[] = {
     {"memory", "device_budget",
      Text([](Config& c) -> auto& { return c.memory.device_budget; }),
      {}, {},
-     "Most device memory, such as \"60GiB\", \"1.5GB\" or bytes; \"\" is no limit.", true},
+     "Most device memory: \"60GiB\", \"1.5GB\" or bytes; \"\" is none.", true},
     {"memory", "activations",
      Text([](Config& c) -> auto& { return c.memory.activations; }),
      {}, {"auto", "keep", "cheap", "boundary"},
