@@ -1,0 +1,139 @@
+// Values that must go together. Each mistake names both and the nearest way
+// out.
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "launcher/byte_size.h"
+#include "launcher/config.h"
+#include "launcher/config/schema.h"
+#include "runtime/error.h"
+
+namespace cairn {
+namespace {
+
+std::string named(const char* key, std::int64_t value) {
+  return std::string(key) + " = " + std::to_string(value);
+}
+
+std::string named(const char* key, double value) {
+  return std::string(key) + " = " + to_toml(Value(value));
+}
+
+void check_that(bool holds, const std::string& message) {
+  if (!holds) throw Error(Code::kBadArgument, message);
+}
+
+// "96 and 108": the multiples of `unit` on both sides of `value`.
+std::string multiples_near(std::int64_t value, std::int64_t unit) {
+  const std::int64_t below = value / unit * unit;
+  const std::string above = std::to_string(below + unit);
+  return below == 0 ? above : std::to_string(below) + " and " + above;
+}
+
+std::int64_t nearest_divisor(std::int64_t number, std::int64_t wanted) {
+  std::int64_t best = 1;
+  for (std::int64_t d = 1; d <= number; ++d) {
+    if (number % d != 0) continue;
+    if (std::abs(d - wanted) < std::abs(best - wanted)) best = d;
+  }
+  return best;
+}
+
+void check_model(const ModelConfig& model) {
+  check_that(model.width % model.heads == 0,
+             named("model.width", model.width) + " is not a multiple of " +
+                 named("model.heads", model.heads) + "; the nearest widths: " +
+                 multiples_near(model.width, model.heads));
+  const std::int64_t shared = kv_heads(model);
+  check_that(model.heads % shared == 0,
+             named("model.heads", model.heads) + " is not a multiple of " +
+                 named("model.kv_heads", shared) + "; the nearest kv_heads: " +
+                 std::to_string(nearest_divisor(model.heads, shared)));
+  const std::int64_t head_size = model.width / model.heads;
+  check_that(model.family != "llama" || head_size % 2 == 0,
+             named("model.width", model.width) + " over " +
+                 named("model.heads", model.heads) + " is a head size of " +
+                 std::to_string(head_size) +
+                 ", which rotary positions need even; the nearest widths: " +
+                 multiples_near(model.width, 2 * model.heads));
+}
+
+void check_batches(const Config& config) {
+  const TrainConfig& train = config.train;
+  check_that(train.global_batch % train.micro_batch == 0,
+             named("train.global_batch", train.global_batch) +
+                 " is not a multiple of " +
+                 named("train.micro_batch", train.micro_batch) +
+                 "; the nearest global batches: " +
+                 multiples_near(train.global_batch, train.micro_batch));
+  check_that(config.data.sequence <= context(config),
+             named("data.sequence", config.data.sequence) + " is above " +
+                 named("model.context", config.model.context) +
+                 "; the longest sequence is " +
+                 std::to_string(config.model.context));
+}
+
+void check_schedule(const Config& config) {
+  const OptimizerConfig& optimizer = config.optimizer;
+  check_that(optimizer.min_lr <= optimizer.lr,
+             named("optimizer.min_lr", optimizer.min_lr) + " is above " +
+                 named("optimizer.lr", optimizer.lr) +
+                 "; the largest min_lr is " + to_toml(Value(optimizer.lr)));
+  check_that(optimizer.warmup <= config.train.steps,
+             named("optimizer.warmup", optimizer.warmup) + " is above " +
+                 named("train.steps", config.train.steps) +
+                 "; the longest warmup is " +
+                 std::to_string(config.train.steps));
+}
+
+void check_run(const Config& config) {
+  check_that(!config.data.train.empty(),
+             "data.train is missing; name the token shards to train on, made "
+             "by cairn data prepare");
+  check_that(config.train.eval_every == 0 || !config.data.valid.empty(),
+             named("train.eval_every", config.train.eval_every) +
+                 " needs data.valid, which is empty; name token shards or "
+                 "set eval_every to 0");
+  check_that(config.train.precision != "bf16",
+             "train.precision = \"bf16\" needs a CUDA device, and "
+             "train.device = \"" +
+                 config.train.device +
+                 "\" is the cpu here; the nearest choice is \"fp32\"");
+  const std::string& name = config.run.name;
+  const bool plain = !name.empty() && name != "." && name != ".." &&
+                     name.find('/') == std::string::npos;
+  check_that(plain || !config.run.directory.empty(),
+             "run.name = \"" + name +
+                 "\" does not name a directory below runs/; choose a plain "
+                 "name or set run.directory");
+}
+
+}  // namespace
+
+void check(const Config& config) {
+  check_model(config.model);
+  check_batches(config);
+  check_schedule(config);
+  check_run(config);
+}
+
+std::int64_t kv_heads(const ModelConfig& model) {
+  return model.kv_heads == 0 ? model.heads : model.kv_heads;
+}
+
+std::int64_t context(const Config& config) {
+  return config.model.context == 0 ? config.data.sequence
+                                   : config.model.context;
+}
+
+std::optional<std::int64_t> device_budget_bytes(const Config& config) {
+  return parse_byte_size(config.memory.device_budget);
+}
+
+std::filesystem::path run_directory(const Config& config) {
+  if (!config.run.directory.empty()) return config.run.directory;
+  return std::filesystem::path("runs") / config.run.name;
+}
+
+}  // namespace cairn
