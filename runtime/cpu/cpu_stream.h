@@ -39,12 +39,14 @@ class CpuStream final : public Stream {
   // Runs `work` after everything enqueued before it, unless that failed.
   template <typename Work>
   void enqueue(Work work) {
-    static_assert(sizeof(Work) <= kSlotBytes, "raise kSlotBytes");
-    push([&](Slot& slot) {
-      new (slot.bytes) Work(std::move(work));
-      slot.call = [](void* w) { (*static_cast<Work*>(w))(); };
-      slot.destroy = [](void* w) { static_cast<Work*>(w)->~Work(); };
-    });
+    push(std::move(work), /*always=*/false);
+  }
+
+  // The same, after a failure too: for what must happen, such as giving memory
+  // back. `work` must not throw.
+  template <typename Work>
+  void enqueue_always(Work work) {
+    push(std::move(work), /*always=*/true);
   }
 
  private:
@@ -57,19 +59,32 @@ class CpuStream final : public Stream {
     bool always = false;  // runs after a failure too: marks, not work
   };
 
-  template <typename Place>
-  void push(const Place& place, bool always = false);
+  template <typename Work>
+  void push(Work work, bool always) {
+    static_assert(sizeof(Work) <= kSlotBytes, "raise kSlotBytes");
+    static_assert(alignof(Work) <= alignof(std::max_align_t));
+    Slot& slot = wait_for_slot();
+    new (slot.bytes) Work(std::move(work));
+    slot.call = [](void* w) { (*static_cast<Work*>(w))(); };
+    slot.destroy = [](void* w) { static_cast<Work*>(w)->~Work(); };
+    slot.always = always;
+    publish_slot();
+  }
+
+  Slot& wait_for_slot();
+  void publish_slot();
   void serve();
+  void perform(Slot& slot);
 
   std::string name_;
   std::vector<Slot> ring_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::size_t head_ = 0;         // guarded by mutex_; slots taken so far
-  std::size_t tail_ = 0;         // guarded by mutex_; slots filled so far
-  bool stop_ = false;            // guarded by mutex_
-  std::exception_ptr failure_;   // touched by worker_ only
-  std::thread worker_;           // last: joined before the rest dies
+  std::size_t head_ = 0;        // guarded by mutex_; slots done so far
+  std::size_t tail_ = 0;        // guarded by mutex_; slots filled so far
+  bool stop_ = false;           // guarded by mutex_
+  std::exception_ptr failure_;  // of worker_; read when the queue is empty
+  std::thread worker_;          // last: joined before the rest dies
 };
 
 // The stream as the CPU body's own; the one downcast of that body. Throws

@@ -1,0 +1,26 @@
+#include "runtime/backend.h"
+
+#include "runtime/cpu/cpu_backend.h"
+#include "runtime/cpu/cpu_kernels.h"
+#include "runtime/error.h"
+#include "runtime/sim/sim_backend.h"
+
+namespace cairn {
+
+std::vector<std::string> backend_names() { return {"cpu", "sim"}; }
+
+std::unique_ptr<Backend> make_backend(const std::string& name,
+                                      const BackendOptions& options) {
+  if (name == "auto") return make_backend(backend_names().front(), options);
+  if (name == "cpu") return std::make_unique<CpuBackend>(options);
+  if (name == "sim") {
+    return std::make_unique<SimBackend>(
+        cpu_workspace_bytes(team_size(options.threads)));
+  }
+  std::string built;
+  for (const std::string& each : backend_names()) built += " " + each;
+  throw Error(Code::kBadArgument,
+              "a backend '" + name + "' was asked for; built are:" + built);
+}
+
+}  // namespace cairn
