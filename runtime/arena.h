@@ -1,17 +1,17 @@
-// One block of memory, reserved at once, from which all else is placed: nothing
-// is asked of the device later.
+// An Arena reserves one block at construction and serves every allocation from
+// it: best fit, lowest address first among equals, free neighbours joined. The
+// same calls give the same offsets, so a plan made on one machine places the
+// buffers of another.
 //
-// Placement is best fit among the holes below the high-water mark, lowest
-// address first, and only then above the mark, so it depends on the calls alone
-// and not on the arena's size: a rehearsal in a larger arena places every
-// buffer where the real run will.
-//
-// Threads: one, as its rank's. Buffers may be freed on any stream whose earlier
-// work precedes, by events, what is enqueued for the next owner of the bytes.
+// Memory that one stream gave back may be given to another: the arena then
+// makes the taker wait for the giver. Streams must outlive the arena's use of
+// them. Threads: as MemoryResource.
 
 #pragma once
 
-#include <map>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "runtime/memory.h"
 
@@ -19,33 +19,38 @@ namespace cairn {
 
 class Arena final : public MemoryResource {
  public:
-  // Reserves `bytes` of `upstream`, to be given back on `stream`.
-  Arena(MemoryResource& upstream, std::size_t bytes, Stream& stream);
-  ~Arena() override;
+  // Takes padded(size) bytes of `upstream`, and gives them back on `stream`.
+  Arena(MemoryResource& upstream, std::size_t size, Stream& stream);
 
-  Arena(const Arena&) = delete;
-  Arena& operator=(const Arena&) = delete;
-
-  // Throws kOutOfMemory with what was asked, what is free, and the largest run.
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 
   std::size_t size() const { return size_; }
-  // The end of the highest byte ever used.
+  std::size_t free_bytes() const;
+  std::size_t largest_free_run() const;
+  // The end of the highest allocation ever made, in bytes from the start.
   std::size_t high_water() const { return high_water_; }
-  std::size_t in_use() const { return in_use_; }
 
  private:
-  [[noreturn]] void refuse(std::size_t bytes, Owner owner) const;
+  // `givers` has a bit for each stream whose work may still use the run.
+  struct Run {
+    std::size_t offset = 0;
+    std::size_t bytes = 0;
+    std::uint64_t givers = 0;
+  };
 
-  MemoryResource& upstream_;
-  Stream& stream_;
+  std::vector<Run>::iterator best_fit(std::size_t bytes);
+  [[noreturn]] void refuse(std::size_t bytes, Owner owner) const;
+  void wait_for_givers(std::uint64_t givers, Stream& taker);
+  std::uint64_t bit_of(Stream& stream) noexcept;
+
   std::size_t size_;
-  std::byte* base_;
-  std::map<std::size_t, std::size_t> holes_;  // offset -> bytes, below the mark
+  Buffer block_;
+  std::vector<Run> free_;         // by offset, never touching each other
+  std::vector<Stream*> streams_;  // bit k of Run::givers is streams_[k]
+  std::size_t live_ = 0;
   std::size_t high_water_ = 0;
-  std::size_t in_use_ = 0;
 };
 
 }  // namespace cairn

@@ -11,18 +11,16 @@ std::vector<std::string> backend_names() { return {"cpu", "sim"}; }
 
 std::unique_ptr<Backend> make_backend(const std::string& name,
                                       const BackendOptions& options) {
-  const std::string chosen = name == "auto" ? backend_names().front() : name;
-  if (chosen == "cpu") return std::make_unique<CpuBackend>(options);
-  if (chosen == "sim") {
+  if (name == "auto") return make_backend(backend_names().front(), options);
+  if (name == "cpu") return std::make_unique<CpuBackend>(options);
+  if (name == "sim") {
     return std::make_unique<SimBackend>(
         cpu_workspace_bytes(team_size(options.threads)));
   }
-  std::string known;
-  for (const std::string& built : backend_names()) {
-    known += (known.empty() ? "" : ", ") + built;
-  }
-  throw Error(Code::kBadArgument, "the backend " + chosen +
-                                      " was not built; there are " + known);
+  std::string built;
+  for (const std::string& each : backend_names()) built += " " + each;
+  throw Error(Code::kBadArgument,
+              "a backend '" + name + "' was asked for; built are:" + built);
 }
 
 }  // namespace cairn

@@ -1,24 +1,28 @@
 #include "runtime/ledger.h"
 
+#include <algorithm>
+
 namespace cairn {
 
 void* Ledger::allocate(std::size_t bytes, Owner owner, Stream& stream) {
   void* address = upstream_.allocate(bytes, owner, stream);
   ++allocations_;
-  now_[static_cast<int>(owner)] += padded(bytes);
-  bytes_ += padded(bytes);
-  if (bytes_ > peak_bytes_) {
-    peak_bytes_ = bytes_;
-    at_peak_ = now_;
+  std::size_t& now = now_[index(owner)];
+  now += padded(bytes);
+  total_ += padded(bytes);
+  peak_[index(owner)] = std::max(peak_[index(owner)], now);
+  if (total_ > total_peak_) {
+    total_peak_ = total_;
+    at_total_peak_ = now_;
   }
   return address;
 }
 
 void Ledger::deallocate(void* address, std::size_t bytes, Owner owner,
                         Stream& stream) noexcept {
+  now_[index(owner)] -= padded(bytes);
+  total_ -= padded(bytes);
   upstream_.deallocate(address, bytes, owner, stream);
-  now_[static_cast<int>(owner)] -= padded(bytes);
-  bytes_ -= padded(bytes);
 }
 
 }  // namespace cairn

@@ -1,39 +1,48 @@
-// Accounts what passes through it by owner: now, at most, and at the moment
-// when all owners together had most. Adds up to the byte.
+// A Ledger counts what passes through it: bytes by owner now, at most, and at
+// the moment when most was in use together. Sizes are padded().
+//
+// Threads: as MemoryResource. The upstream resource outlives it.
 
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "runtime/memory.h"
 
 namespace cairn {
 
+using BytesByOwner = std::array<std::size_t, kOwners>;
+
 class Ledger final : public MemoryResource {
  public:
-  using ByOwner = std::array<std::size_t, kOwners>;
-
-  // `upstream` outlives the ledger.
   explicit Ledger(MemoryResource& upstream) : upstream_(upstream) {}
 
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 
-  const ByOwner& now() const { return now_; }
-  const ByOwner& at_peak() const { return at_peak_; }
-  std::size_t bytes() const { return bytes_; }
-  std::size_t peak_bytes() const { return peak_bytes_; }
-  // How often memory was asked for since construction.
+  std::size_t bytes(Owner owner) const { return now_[index(owner)]; }
+  std::size_t peak(Owner owner) const { return peak_[index(owner)]; }
+  std::size_t total() const { return total_; }
+  std::size_t total_peak() const { return total_peak_; }
+  // By owner, when total_peak() was first reached; adds up to it.
+  const BytesByOwner& at_total_peak() const { return at_total_peak_; }
+  // Successful allocations since construction.
   std::uint64_t allocations() const { return allocations_; }
 
  private:
+  static std::size_t index(Owner owner) {
+    return static_cast<std::size_t>(owner);
+  }
+
   MemoryResource& upstream_;
-  ByOwner now_{};
-  ByOwner at_peak_{};
-  std::size_t bytes_ = 0;
-  std::size_t peak_bytes_ = 0;
+  BytesByOwner now_{};
+  BytesByOwner peak_{};
+  BytesByOwner at_total_peak_{};
+  std::size_t total_ = 0;
+  std::size_t total_peak_ = 0;
   std::uint64_t allocations_ = 0;
 };
 

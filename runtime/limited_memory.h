@@ -1,45 +1,30 @@
-// Decorators that refuse: beyond a budget, or on command. "Does it fit in
-// 8 GiB?" and "what if the tenth allocation fails?" are tests on a laptop.
+// LimitedMemory refuses what would go beyond a budget of padded() bytes.
+//
+// Threads: as MemoryResource. The upstream resource outlives it.
 
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 
 #include "runtime/memory.h"
 
 namespace cairn {
 
-// Refuses, with kOutOfMemory, what would raise the bytes in use over `budget`.
 class LimitedMemory final : public MemoryResource {
  public:
-  LimitedMemory(MemoryResource& upstream, std::size_t budget)
-      : upstream_(upstream), budget_(budget) {}
+  LimitedMemory(MemoryResource& upstream, std::size_t budget_bytes)
+      : upstream_(upstream), budget_bytes_(budget_bytes) {}
 
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 
+  std::size_t in_use() const { return in_use_; }
+
  private:
   MemoryResource& upstream_;
-  std::size_t budget_;
+  std::size_t budget_bytes_;
   std::size_t in_use_ = 0;
-};
-
-// Refuses the allocation that fail_after counts down to, once.
-class FailingMemory final : public MemoryResource {
- public:
-  explicit FailingMemory(MemoryResource& upstream) : upstream_(upstream) {}
-
-  // `allocations` more succeed, then one fails.
-  void fail_after(std::int64_t allocations) { left_ = allocations; }
-
-  void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
-  void deallocate(void* address, std::size_t bytes, Owner owner,
-                  Stream& stream) noexcept override;
-
- private:
-  MemoryResource& upstream_;
-  std::int64_t left_ = -1;  // below 0: never
 };
 
 }  // namespace cairn

@@ -1,65 +1,58 @@
 #include "runtime/timeline.h"
 
-#include <utility>
+#include <algorithm>
 
 #include "runtime/error.h"
 
 namespace cairn {
 
 const char* name_of(Phase phase) {
-  switch (phase) {
-    case Phase::kCompute:
-      return "compute";
-    case Phase::kRecompute:
-      return "recompute";
-    case Phase::kCommunication:
-      return "communication";
-    case Phase::kBubble:
-      return "bubble";
-    case Phase::kOffload:
-      return "offload";
-    case Phase::kOptimizer:
-      return "optimizer";
-    case Phase::kData:
-      return "data";
-    case Phase::kSnapshot:
-      return "snapshot";
-    case Phase::kOther:
-      return "other";
-  }
-  return "unknown";
+  static constexpr std::array<const char*, kPhases> kNames = {
+      "compute", "recompute", "optimizer", "data", "communication",
+      "bubble",  "offload",   "snapshot",  "other"};
+  return kNames[static_cast<std::size_t>(phase)];
 }
 
-Span::~Span() { timeline_.close(stream_, index_); }
+Timeline::Span Timeline::open(Stream& stream, Phase phase,
+                              std::string_view name) {
+  if (!enabled_) return {};
+  int parent = -1;
+  for (const int candidate : open_) {
+    if (spans_[static_cast<std::size_t>(candidate)].stream == &stream) {
+      parent = candidate;
+    }
+  }
+  const int index = static_cast<int>(spans_.size());
+  spans_.push_back(
+      {&stream, phase, std::string(name), parent, stream.record(), nullptr});
+  open_.push_back(index);
+  return {this, &stream, index};
+}
 
-std::array<double, kPhases> Timeline::Record::milliseconds() const {
+void Timeline::Span::close() {
+  if (timeline_ == nullptr) return;
+  Timeline& timeline = *std::exchange(timeline_, nullptr);
+  timeline.spans_[static_cast<std::size_t>(index_)].end = stream_->record();
+  std::erase(timeline.open_, index_);
+}
+
+std::array<double, kPhases> Timeline::milliseconds() const {
   std::array<double, kPhases> sums{};
-  for (const Entry& entry : entries) {
-    const double ms = 1e3 * entry.end->seconds_since(*entry.begin);
-    sums[static_cast<int>(entry.phase)] += ms;
-    if (entry.parent < 0) continue;
-    const Phase outer = entries[static_cast<std::size_t>(entry.parent)].phase;
-    sums[static_cast<int>(outer)] -= ms;
+  for (const Record& span : spans_) {
+    if (span.end == nullptr) continue;
+    const double ms = 1e3 * span.end->seconds_since(*span.begin);
+    sums[static_cast<std::size_t>(span.phase)] += ms;
+    if (span.parent < 0) continue;
+    const Record& parent = spans_[static_cast<std::size_t>(span.parent)];
+    if (parent.end == nullptr) continue;
+    sums[static_cast<std::size_t>(parent.phase)] -= ms;
   }
   return sums;
 }
 
-Span Timeline::open(Stream& stream, Phase phase, std::string name) {
-  const std::size_t index = record_.entries.size();
-  record_.entries.push_back(
-      {std::move(name), phase, open_, stream.record(), nullptr});
-  open_ = static_cast<int>(index);
-  return {*this, stream, index};
-}
-
-void Timeline::close(Stream& stream, std::size_t index) {
-  record_.entries[index].end = stream.record();
-  open_ = record_.entries[index].parent;
-}
-
-Timeline::Record Timeline::take() {
-  require(open_ < 0, "a timeline is taken when no span is open");
-  return std::exchange(record_, {});
+void Timeline::clear() {
+  require(open_.empty(), "a timeline is cleared when all its spans are closed");
+  spans_.clear();
 }
 
 }  // namespace cairn

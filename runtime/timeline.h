@@ -1,16 +1,18 @@
-// Where the time of a step goes: named spans on streams, by phase. Spans nest
-// (a recompute inside a backward), and a span's own time excludes its children,
-// so that phases add up.
+// A Timeline says where a step's time went: named spans on streams, each of one
+// phase, summed when the step is done.
 //
-// Opening and closing a span only records two events; times are read when the
-// step is done.
+// Spans on one stream may nest; a parent is not charged for its children. A
+// disabled timeline records nothing. Threads: one at a time, the streams' own.
 
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/stream.h"
@@ -20,65 +22,79 @@ namespace cairn {
 enum class Phase : std::uint8_t {
   kCompute,
   kRecompute,
+  kOptimizer,
+  kData,
   kCommunication,
   kBubble,
   kOffload,
-  kOptimizer,
-  kData,
   kSnapshot,
   kOther,
 };
 inline constexpr int kPhases = 9;
 
-// The key of the phase in metrics.
+// The phase's key in the metrics: "compute", "recompute", ...
 const char* name_of(Phase phase);
-
-class Timeline;
-
-// An open span; closes when it goes.
-class [[nodiscard]] Span {
- public:
-  Span(Timeline& timeline, Stream& stream, std::size_t index)
-      : timeline_(timeline), stream_(stream), index_(index) {}
-  ~Span();
-
-  Span(const Span&) = delete;
-  Span& operator=(const Span&) = delete;
-
- private:
-  Timeline& timeline_;
-  Stream& stream_;
-  std::size_t index_;
-};
 
 class Timeline {
  public:
-  struct Entry {
-    std::string name;
-    Phase phase = Phase::kOther;
-    int parent = -1;  // among the record's entries
-    std::shared_ptr<Event> begin;
-    std::shared_ptr<Event> end;
-  };
-  // The spans of one step, in the order in which they were opened.
+  // What a trace shows. `parent` is an index into spans(), or -1.
   struct Record {
-    std::vector<Entry> entries;
-
-    // By phase, without the time of children. All spans must have ended.
-    std::array<double, kPhases> milliseconds() const;
+    const Stream* stream = nullptr;
+    Phase phase = Phase::kOther;
+    std::string name;
+    int parent = -1;
+    std::shared_ptr<Event> begin;
+    std::shared_ptr<Event> end;  // none while the span is open
   };
 
-  Span open(Stream& stream, Phase phase, std::string name);
+  // Open until close() or its end. The timeline and the stream outlive it.
+  class Span {
+   public:
+    Span() = default;
+    ~Span() { close(); }
 
-  // The spans since the last take. None may be open.
-  Record take();
+    Span(const Span&) = delete;
+    Span& operator=(const Span&) = delete;
+    Span(Span&& other) noexcept { *this = std::move(other); }
+    Span& operator=(Span&& other) noexcept {
+      std::swap(timeline_, other.timeline_);
+      std::swap(stream_, other.stream_);
+      std::swap(index_, other.index_);
+      return *this;
+    }
+
+    void close();
+
+   private:
+    friend class Timeline;
+    Span(Timeline* timeline, Stream* stream, int index)
+        : timeline_(timeline), stream_(stream), index_(index) {}
+
+    Timeline* timeline_ = nullptr;
+    Stream* stream_ = nullptr;
+    int index_ = 0;
+  };
+
+  explicit Timeline(bool enabled = true) : enabled_(enabled) {}
+
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
+
+  [[nodiscard]] Span open(Stream& stream, Phase phase, std::string_view name);
+
+  // Exclusive time of each phase, over all closed spans, whose events must have
+  // been reached.
+  std::array<double, kPhases> milliseconds() const;
+
+  const std::vector<Record>& spans() const { return spans_; }
+
+  // Forgets all spans. None may be open.
+  void clear();
 
  private:
-  friend class Span;
-  void close(Stream& stream, std::size_t index);
-
-  Record record_;
-  int open_ = -1;  // the innermost open span
+  bool enabled_;
+  std::vector<Record> spans_;
+  std::vector<int> open_;  // indices into spans_, as they were opened
 };
 
 }  // namespace cairn

@@ -6,6 +6,14 @@
 #include "runtime/cpu/cpu_stream.h"
 
 namespace cairn {
+namespace {
+
+void copy(Stream& stream, void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  cpu_native(stream).enqueue([=] { std::memcpy(to, from, bytes); });
+}
+
+}  // namespace
 
 std::unique_ptr<Stream> CpuBackend::make_stream(const std::string& name) {
   return std::make_unique<CpuStream>(name);
@@ -21,13 +29,11 @@ std::unique_ptr<Kernels> CpuBackend::make_kernels(const TensorView& workspace) {
 
 void CpuBackend::upload(Stream& stream, const TensorView& to,
                         const void* from) {
-  cpu_native(stream).enqueue(
-      [to, from] { std::memcpy(to.data, from, to.bytes()); });
+  copy(stream, to.data, from, to.bytes());
 }
 
 void CpuBackend::download(Stream& stream, void* to, const TensorView& from) {
-  cpu_native(stream).enqueue(
-      [to, from] { std::memcpy(to, from.data, from.bytes()); });
+  copy(stream, to, from.data, from.bytes());
 }
 
 }  // namespace cairn

@@ -1,5 +1,5 @@
-// The host's processors as a device: streams are threads, memory is the heap,
-// and each kernel is computed by a team.
+// The cpu backend: real streams, host memory, and kernels that a team of
+// threads computes.
 
 #pragma once
 
@@ -22,8 +22,8 @@ class CpuBackend final : public Backend {
   void download(Stream& stream, void* to, const TensorView& from) override;
 
  private:
-  CpuMemory memory_;
   Team team_;
+  CpuMemory memory_;
 };
 
 }  // namespace cairn

@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
@@ -13,24 +15,32 @@ namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
+void* take(std::size_t bytes) {
+  if (bytes > PTRDIFF_MAX - kHugePage) return nullptr;
+  if (bytes < kHugePage) {
+    return std::aligned_alloc(kMemoryAlignment,
+                              std::max(padded(bytes), kMemoryAlignment));
+  }
+  const std::size_t whole = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  void* address = std::aligned_alloc(kHugePage, whole);
+  // A hint: a kernel without huge pages serves small ones.
+  if (address != nullptr) madvise(address, whole, MADV_HUGEPAGE);
+  return address;
+}
+
 }  // namespace
 
-void* CpuMemory::allocate(std::size_t bytes, Owner owner, Stream& /*stream*/) {
-  const bool large = bytes >= kHugePage;
-  const std::size_t alignment = large ? kHugePage : kMemoryAlignment;
-  const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
-  void* address = std::aligned_alloc(alignment, size == 0 ? alignment : size);
-  if (address == nullptr) {
-    throw Error(Code::kOutOfMemory, "the host has no " + std::to_string(bytes) +
-                                        " bytes for " + name_of(owner));
-  }
-  if (large) static_cast<void>(madvise(address, size, MADV_HUGEPAGE));
-  return address;
+void* CpuMemory::allocate(std::size_t bytes, Owner owner, Stream& stream) {
+  cpu_native(stream);
+  if (void* address = take(bytes)) return address;
+  throw Error(Code::kOutOfMemory, "allocating " + std::to_string(bytes) +
+                                      " bytes of host memory for " +
+                                      name_of(owner) + ": there is no room");
 }
 
 void CpuMemory::deallocate(void* address, std::size_t /*bytes*/,
                            Owner /*owner*/, Stream& stream) noexcept {
-  cpu_native(stream).enqueue([address] { std::free(address); });
+  cpu_native(stream).enqueue_always([address] { std::free(address); });
 }
 
 }  // namespace cairn

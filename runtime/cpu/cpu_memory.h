@@ -1,5 +1,8 @@
-// The memory of the host as a device's: stream-ordered, aligned, on huge pages
-// where there is much of it.
+// Host memory for the CPU backend. Large blocks are aligned to huge pages and
+// ask for them, since matrix products walk all of them.
+//
+// Giving bytes back is work on the stream: they are freed once everything that
+// was enqueued before has run.
 
 #pragma once
 
@@ -10,7 +13,6 @@ namespace cairn {
 class CpuMemory final : public MemoryResource {
  public:
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
-  // Frees once the stream has passed what is enqueued now.
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 };

@@ -39,7 +39,14 @@ class CpuStream final : public Stream {
   // Runs `work` after everything enqueued before it, unless that failed.
   template <typename Work>
   void enqueue(Work work) {
-    put(std::move(work), /*always=*/false);
+    push(std::move(work), /*always=*/false);
+  }
+
+  // The same, after a failure too: for what must happen, such as giving memory
+  // back. `work` must not throw.
+  template <typename Work>
+  void enqueue_always(Work work) {
+    push(std::move(work), /*always=*/true);
   }
 
  private:
@@ -53,20 +60,21 @@ class CpuStream final : public Stream {
   };
 
   template <typename Work>
-  void put(Work work, bool always) {
+  void push(Work work, bool always) {
     static_assert(sizeof(Work) <= kSlotBytes, "raise kSlotBytes");
-    Slot& slot = next_free();
+    static_assert(alignof(Work) <= alignof(std::max_align_t));
+    Slot& slot = wait_for_slot();
     new (slot.bytes) Work(std::move(work));
     slot.call = [](void* w) { (*static_cast<Work*>(w))(); };
     slot.destroy = [](void* w) { static_cast<Work*>(w)->~Work(); };
     slot.always = always;
-    publish();
+    publish_slot();
   }
 
-  Slot& next_free();  // waits for room
-  void publish();     // hands the slot to the worker
+  Slot& wait_for_slot();
+  void publish_slot();
   void serve();
-  void carry_out(Slot& slot);
+  void perform(Slot& slot);
 
   std::string name_;
   std::vector<Slot> ring_;
@@ -75,7 +83,7 @@ class CpuStream final : public Stream {
   std::size_t head_ = 0;        // guarded by mutex_; slots done so far
   std::size_t tail_ = 0;        // guarded by mutex_; slots filled so far
   bool stop_ = false;           // guarded by mutex_
-  std::exception_ptr failure_;  // touched by worker_ only
+  std::exception_ptr failure_;  // of worker_; read when the queue is empty
   std::thread worker_;          // last: joined before the rest dies
 };
 

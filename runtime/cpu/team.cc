@@ -8,15 +8,23 @@
 namespace cairn {
 namespace {
 
-// How often a waiting member looks before it sleeps: operations follow each
-// other within microseconds, and a sleep costs more than that.
-constexpr int kLooks = 4000;
+constexpr int kSpins = 2000;
 
-template <typename Value>
-void wait_while(const std::atomic<Value>& value, Value old) {
-  for (int look = 0; look < kLooks; ++look) {
+// OpenMP keeps its thread count for each thread, so that every member must say
+// it; a stream's thread is first seen here.
+void keep_openmp_single() {
+  thread_local bool done = false;
+  if (done) return;
+  omp_set_num_threads(1);
+  done = true;
+}
+
+// Rounds follow each other closely within an operation, so that a short spin
+// mostly saves the sleep.
+void wait_while_equal(const std::atomic<std::uint32_t>& value,
+                      std::uint32_t old) {
+  for (int spin = 0; spin < kSpins; ++spin) {
     if (value.load(std::memory_order_acquire) != old) return;
-    __builtin_ia32_pause();
   }
   value.wait(old, std::memory_order_acquire);
 }
@@ -24,74 +32,74 @@ void wait_while(const std::atomic<Value>& value, Value old) {
 }  // namespace
 
 int team_size(int threads) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  return threads > 0 ? threads : std::max(cores, 1);
+  if (threads > 0) return threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 Team::Team(int threads) {
-  const int wanted = team_size(threads);
-  for (int member = 1; member < wanted; ++member) {
-    helpers_.emplace_back([this, member] { help(member); });
+  const int helpers = team_size(threads) - 1;
+  helpers_.reserve(static_cast<std::size_t>(helpers));
+  try {
+    for (int member = 1; member <= helpers; ++member) {
+      helpers_.emplace_back([this, member] { help(member); });
+    }
+  } catch (...) {
+    dismiss();
+    throw;
   }
 }
 
-Team::~Team() {
+Team::~Team() { dismiss(); }
+
+void Team::dismiss() {
   stop_ = true;
-  ++round_;
+  round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   for (std::thread& helper : helpers_) helper.join();
 }
 
 void Team::run(std::int64_t pieces, Call call, const void* work) {
-  omp_set_num_threads(1);
+  keep_openmp_single();
+  if (helpers_.empty() || pieces <= 1) {
+    for (std::int64_t piece = 0; piece < pieces; ++piece) call(work, piece, 0);
+    return;
+  }
   pieces_ = pieces;
   call_ = call;
   work_ = work;
+  failed_ = false;
   next_.store(0, std::memory_order_relaxed);
-  const bool alone = helpers_.empty() || pieces <= 1;
-  if (!alone) {
-    busy_.store(static_cast<std::uint32_t>(helpers_.size()),
-                std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
-  }
+  busy_.store(static_cast<std::uint32_t>(helpers_.size()),
+              std::memory_order_relaxed);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
   take_pieces(0);
-  if (!alone) {
-    std::uint32_t busy = busy_.load(std::memory_order_acquire);
-    while (busy != 0) {
-      wait_while(busy_, busy);
-      busy = busy_.load(std::memory_order_acquire);
-    }
+  while (const std::uint32_t busy = busy_.load(std::memory_order_acquire)) {
+    wait_while_equal(busy_, busy);
   }
-  if (failed_.exchange(false)) {
-    std::rethrow_exception(std::exchange(failure_, nullptr));
-  }
+  if (failed_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void Team::help(int member) {
-  omp_set_num_threads(1);
-  std::uint32_t seen = 0;
-  while (true) {
-    wait_while(round_, seen);
-    ++seen;
-    if (stop_.load(std::memory_order_acquire)) return;
+  keep_openmp_single();
+  // Not read from round_: the first round may have started already.
+  for (std::uint32_t seen = 0;; ++seen) {
+    wait_while_equal(round_, seen);
+    if (stop_) return;
     take_pieces(member);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      busy_.notify_all();
-    }
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
   }
 }
 
 void Team::take_pieces(int member) {
   try {
-    while (true) {
+    while (!failed_.load(std::memory_order_relaxed)) {
       const std::int64_t piece = next_.fetch_add(1, std::memory_order_relaxed);
       if (piece >= pieces_) return;
       call_(work_, piece, member);
     }
   } catch (...) {
     if (!failed_.exchange(true)) failure_ = std::current_exception();
-    next_.store(pieces_, std::memory_order_relaxed);
   }
 }
 

@@ -18,12 +18,12 @@
 
 namespace cairn {
 
-// How many members Team(threads) has: `threads`, or every core for 0.
+// The members a Team of `threads` has; 0 is every core of the machine.
 int team_size(int threads);
 
 class Team {
  public:
-  // `threads` counts the caller; see team_size.
+  // `threads` counts the caller; 0 is every core of the machine.
   explicit Team(int threads);
   ~Team();
 
@@ -37,9 +37,12 @@ class Team {
   // failure.
   template <typename Work>
   void for_each(std::int64_t pieces, const Work& work) {
-    run(pieces, [](const void* w, std::int64_t piece, int member) {
-      (*static_cast<const Work*>(w))(piece, member);
-    }, &work);
+    run(
+        pieces,
+        [](const void* w, std::int64_t piece, int member) {
+          (*static_cast<const Work*>(w))(piece, member);
+        },
+        &work);
   }
 
  private:
@@ -48,10 +51,11 @@ class Team {
   void run(std::int64_t pieces, Call call, const void* work);
   void help(int member);
   void take_pieces(int member);
+  void dismiss();
 
-  std::atomic<std::uint32_t> round_ = 0;   // raised to start a round
-  std::atomic<std::uint32_t> busy_ = 0;    // helpers still in the round
-  std::atomic<std::int64_t> next_ = 0;     // the next piece to take
+  std::atomic<std::uint32_t> round_ = 0;  // raised to start a round
+  std::atomic<std::uint32_t> busy_ = 0;   // helpers still in the round
+  std::atomic<std::int64_t> next_ = 0;    // the next piece to take
   std::atomic<bool> stop_ = false;
   std::int64_t pieces_ = 0;
   Call call_ = nullptr;

@@ -1,26 +1,15 @@
-// A device that only pretends: work takes no time, kernels do nothing, and
-// memory is addresses that nobody may touch. With it, the code that trains
-// tells what it will allocate, in which order, without a byte of it.
+// The sim backend: everything is accepted, nothing is done. Its sizes are those
+// of the backend it stands in for.
 
 #pragma once
 
 #include "runtime/backend.h"
+#include "runtime/sim/sim_memory.h"
 
 namespace cairn {
 
-class SimMemory final : public MemoryResource {
- public:
-  void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
-  void deallocate(void* /*address*/, std::size_t /*bytes*/, Owner /*owner*/,
-                  Stream& /*stream*/) noexcept override {}
-
- private:
-  std::uintptr_t next_ = std::uintptr_t{1} << 40;
-};
-
 class SimBackend final : public Backend {
  public:
-  // `workspace_bytes` of the device that is pretended.
   explicit SimBackend(std::size_t workspace_bytes)
       : workspace_bytes_(workspace_bytes) {}
 
@@ -35,8 +24,8 @@ class SimBackend final : public Backend {
                 const TensorView& /*from*/) override {}
 
  private:
-  SimMemory memory_;
   std::size_t workspace_bytes_;
+  SimMemory memory_;
 };
 
 }  // namespace cairn
