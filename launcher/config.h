@@ -16,7 +16,7 @@
 
 namespace cairn {
 
-struct ModelConfig {
+struct ModelSection {
   std::string family = "gpt2";
   std::int64_t layers = 6;
   std::int64_t width = 384;
@@ -30,19 +30,19 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   double rope_theta = 10000.0;
 
-  bool operator==(const ModelConfig&) const = default;
+  bool operator==(const ModelSection&) const = default;
 };
 
-struct DataConfig {
+struct DataSection {
   std::string train;  // required
   std::string valid;
   std::int64_t sequence = 256;
   std::string format = "auto";
 
-  bool operator==(const DataConfig&) const = default;
+  bool operator==(const DataSection&) const = default;
 };
 
-struct TrainConfig {
+struct TrainSection {
   std::int64_t steps = 1000;
   std::int64_t global_batch = 16;
   std::int64_t micro_batch = 16;
@@ -53,10 +53,10 @@ struct TrainConfig {
   std::int64_t eval_every = 0;  // 0: only at the end
   std::int64_t eval_batches = 20;
 
-  bool operator==(const TrainConfig&) const = default;
+  bool operator==(const TrainSection&) const = default;
 };
 
-struct OptimizerConfig {
+struct OptimizerSection {
   double lr = 1e-3;
   double min_lr = 1e-4;
   std::int64_t warmup = 100;
@@ -66,39 +66,39 @@ struct OptimizerConfig {
   double weight_decay = 0.1;
   double clip = 1.0;  // 0: off
 
-  bool operator==(const OptimizerConfig&) const = default;
+  bool operator==(const OptimizerSection&) const = default;
 };
 
-struct MemoryConfig {
+struct MemorySection {
   std::string device_budget;  // "": no limit
   std::string activations = "auto";
 
-  bool operator==(const MemoryConfig&) const = default;
+  bool operator==(const MemorySection&) const = default;
 };
 
-struct SampleConfig {
+struct SampleSection {
   std::int64_t tokens = 0;  // 0: no sample
   std::string prompt = "\n";
   double temperature = 0.8;
 
-  bool operator==(const SampleConfig&) const = default;
+  bool operator==(const SampleSection&) const = default;
 };
 
-struct RunConfig {
+struct RunSection {
   std::string directory;  // "": runs/NAME
   std::string name = "run";
 
-  bool operator==(const RunConfig&) const = default;
+  bool operator==(const RunSection&) const = default;
 };
 
 struct Config {
-  ModelConfig model;
-  DataConfig data;
-  TrainConfig train;
-  OptimizerConfig optimizer;
-  MemoryConfig memory;
-  SampleConfig sample;
-  RunConfig run;
+  ModelSection model;
+  DataSection data;
+  TrainSection train;
+  OptimizerSection optimizer;
+  MemorySection memory;
+  SampleSection sample;
+  RunSection run;
 
   bool operator==(const Config&) const = default;
 };
@@ -123,7 +123,7 @@ std::string to_toml(const Config& config);
 std::string config_reference();
 
 // What "0" and "" stand for.
-std::int64_t kv_heads(const ModelConfig& model);
+std::int64_t kv_heads(const ModelSection& model);
 std::int64_t context(const Config& config);
 std::optional<std::int64_t> device_budget_bytes(const Config& config);
 std::filesystem::path run_directory(const Config& config);

@@ -22,7 +22,7 @@ struct Engine::Slot {
   std::shared_ptr<Event> before;  // the end of what ran before the step
   std::shared_ptr<Event> begin;
   std::shared_ptr<Event> end;
-  Timeline::Record spans;
+  std::vector<Timeline::Record> spans;
 };
 
 Engine::Engine(Backend& backend, MemoryResource& memory, const Model& model,
@@ -99,7 +99,7 @@ void Engine::step(std::uint64_t number, const StepBatch& batch, float lr) {
   stage_.begin(number);
   executor_.run(program_);
   {
-    const Span span =
+    const Timeline::Span span =
         timeline_.open(*state_.stream, Phase::kOptimizer, "update");
     scatter_row_gradients(static_cast<std::int64_t>(slot.row_tokens.size()));
     enqueue_update(number, lr);
@@ -112,7 +112,7 @@ void Engine::step(std::uint64_t number, const StepBatch& batch, float lr) {
 }
 
 void Engine::upload(Slot& slot) {
-  const Span span = timeline_.open(*state_.stream, Phase::kData, "tokens");
+  const Timeline::Span span = timeline_.open(*state_.stream, Phase::kData, "tokens");
   Backend& backend = state_.backend;
   Stream& stream = *state_.stream;
   backend.upload(stream, state_.inputs, slot.inputs.data());
@@ -153,7 +153,7 @@ StepOutcome Engine::outcome(std::uint64_t number) {
   outcome.grad_norm = slot.norm;
   const Event& from = slot.before ? *slot.before : *slot.begin;
   outcome.step_ms = 1e3 * slot.end->seconds_since(from);
-  outcome.ms = slot.spans.milliseconds();
+  outcome.ms = milliseconds(slot.spans);
   auto& data = outcome.ms[static_cast<int>(Phase::kData)];
   data += 1e3 * slot.begin->seconds_since(from);
   double known = 0;

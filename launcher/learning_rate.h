@@ -16,7 +16,7 @@
 
 namespace cairn {
 
-inline double learning_rate(const OptimizerConfig& optimizer,
+inline double learning_rate(const OptimizerSection& optimizer,
                             std::int64_t steps, std::int64_t step) {
   const auto now = static_cast<double>(step);
   const auto warmup = static_cast<double>(optimizer.warmup);

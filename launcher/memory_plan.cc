@@ -50,8 +50,8 @@ MemoryPlan plan_memory(const PlanRequest& request, const std::string& policy) {
   MemoryPlan plan;
   plan.activations = policy;
   plan.arena_bytes = arena.high_water();
-  plan.peak_bytes = ledger.peak_bytes();
-  plan.at_peak = ledger.at_peak();
+  plan.peak_bytes = ledger.total_peak();
+  plan.at_peak = ledger.at_total_peak();
   return plan;
 }
 

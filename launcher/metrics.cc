@@ -50,13 +50,6 @@ std::string ledger(const std::array<double, kPhases>& ms) {
 
 }  // namespace
 
-const char* name_of(Phase phase) {
-  constexpr std::array<const char*, kPhases> kNames = {
-      "compute",   "recompute", "communication", "bubble", "offload",
-      "optimizer", "data",      "snapshot",      "other"};
-  return kNames[static_cast<std::size_t>(phase)];
-}
-
 std::string step_line(const StepRecord& record) {
   Object object;
   object.add("step", record.step)

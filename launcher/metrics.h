@@ -10,23 +10,9 @@
 #include <optional>
 #include <string>
 
+#include "runtime/timeline.h"
+
 namespace cairn {
-
-// Where a step's time went. The parts add up to step_ms.
-enum class Phase : std::uint8_t {
-  kCompute,
-  kRecompute,
-  kCommunication,  // not hidden behind compute
-  kBubble,
-  kOffload,  // waiting for bytes
-  kOptimizer,
-  kData,
-  kSnapshot,
-  kOther,
-};
-inline constexpr int kPhases = 9;
-
-const char* name_of(Phase phase);
 
 struct StepRecord {
   std::int64_t step = 0;  // from 1

@@ -140,7 +140,7 @@ class Loop {
         1e3 *
         static_cast<double>(config.train.global_batch * config.data.sequence) /
         outcome.step_ms;
-    record.device_peak_bytes = static_cast<std::int64_t>(ledger_.peak_bytes());
+    record.device_peak_bytes = static_cast<std::int64_t>(ledger_.total_peak());
     record.host_peak_bytes = process_peak_bytes();
     record.ms = outcome.ms;
     metrics_.append(step_line(record));

@@ -24,7 +24,7 @@ void Executor::perform(const Action& action) {
 
 void Executor::forward(const Action& action) {
   const int microbatch = action.microbatch;
-  const Span span = timeline_.open(stage_.call(0, microbatch).stream,
+  const Timeline::Span span = timeline_.open(stage_.call(0, microbatch).stream,
                                    Phase::kCompute, to_text(action));
   Tensor value = stage_.input(microbatch);
   for (int b = 0; b < stage_.blocks(); ++b) {
@@ -44,7 +44,7 @@ void Executor::backward(const Action& action) {
                                         " comes before the forward of its "
                                         "micro-batch, or twice");
   }
-  const Span span = timeline_.open(stage_.call(0, microbatch).stream,
+  const Timeline::Span span = timeline_.open(stage_.call(0, microbatch).stream,
                                    Phase::kCompute, to_text(action));
   Tensor gradient;
   for (int b = stage_.blocks() - 1; b >= 0; --b) {

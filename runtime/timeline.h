@@ -82,19 +82,19 @@ class Timeline {
 
   [[nodiscard]] Span open(Stream& stream, Phase phase, std::string_view name);
 
-  // Exclusive time of each phase, over all closed spans, whose events must have
-  // been reached.
-  std::array<double, kPhases> milliseconds() const;
-
-  const std::vector<Record>& spans() const { return spans_; }
-
-  // Forgets all spans. None may be open.
-  void clear();
+  // Moves out the spans since the last take, in the order in which they were
+  // opened. None may be open.
+  std::vector<Record> take();
 
  private:
   bool enabled_;
   std::vector<Record> spans_;
   std::vector<int> open_;  // indices into spans_, as they were opened
 };
+
+// Exclusive time of each phase over `spans`, whose events must have been
+// reached.
+std::array<double, kPhases> milliseconds(
+    const std::vector<Timeline::Record>& spans);
 
 }  // namespace cairn

@@ -36,7 +36,7 @@ Saved PolicyStore::take(const SlotKey& key, const Block& block,
     if (!group.tensor) whole = false;
   }
   if (whole) return saved;
-  const Span span = timeline_.open(call.stream, Phase::kRecompute,
+  const Timeline::Span span = timeline_.open(call.stream, Phase::kRecompute,
                                    "R" + std::to_string(key.stage) + "." +
                                        std::to_string(key.microbatch) + "." +
                                        std::to_string(key.block));

@@ -40,7 +40,7 @@ std::int64_t nearest_divisor(std::int64_t number, std::int64_t wanted) {
   return best;
 }
 
-void check_model(const ModelConfig& model) {
+void check_model(const ModelSection& model) {
   check_that(model.width % model.heads == 0,
              named("model.width", model.width) + " is not a multiple of " +
                  named("model.heads", model.heads) + "; the nearest widths: " +
@@ -60,7 +60,7 @@ void check_model(const ModelConfig& model) {
 }
 
 void check_batches(const Config& config) {
-  const TrainConfig& train = config.train;
+  const TrainSection& train = config.train;
   check_that(train.global_batch % train.micro_batch == 0,
              named("train.global_batch", train.global_batch) +
                  " is not a multiple of " +
@@ -75,7 +75,7 @@ void check_batches(const Config& config) {
 }
 
 void check_schedule(const Config& config) {
-  const OptimizerConfig& optimizer = config.optimizer;
+  const OptimizerSection& optimizer = config.optimizer;
   check_that(optimizer.min_lr <= optimizer.lr,
              named("optimizer.min_lr", optimizer.min_lr) + " is above " +
                  named("optimizer.lr", optimizer.lr) +
@@ -118,7 +118,7 @@ void check(const Config& config) {
   check_run(config);
 }
 
-std::int64_t kv_heads(const ModelConfig& model) {
+std::int64_t kv_heads(const ModelSection& model) {
   return model.kv_heads == 0 ? model.heads : model.kv_heads;
 }
 

@@ -142,12 +142,12 @@ TEST_P(Memory, PeaksAtWhatThePlanSaidToTheByteAndThenAsksForNoMore) {
     }
     engine.evaluate(one, one);
 
-    EXPECT_EQ(ledger.peak_bytes(), plan.peak_bytes);
-    EXPECT_EQ(ledger.at_peak(), plan.at_peak);
+    EXPECT_EQ(ledger.total_peak(), plan.peak_bytes);
+    EXPECT_EQ(ledger.at_total_peak(), plan.at_peak);
     EXPECT_EQ(arena.high_water(), plan.arena_bytes);
     EXPECT_EQ(upstream.allocations(), 1U);
   }
-  EXPECT_EQ(upstream.bytes(), 0U);
+  EXPECT_EQ(upstream.total(), 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, Memory,

@@ -5,8 +5,8 @@
 namespace cairn {
 namespace {
 
-OptimizerConfig optimizer(const std::string& decay) {
-  OptimizerConfig result;
+OptimizerSection optimizer(const std::string& decay) {
+  OptimizerSection result;
   result.lr = 1.0;
   result.min_lr = 0.2;
   result.warmup = 4;
@@ -25,7 +25,7 @@ TEST(LearningRate, RisesInTheWarmupAndEndsAtTheFloor) {
 }
 
 TEST(LearningRate, NeedsNoWarmup) {
-  OptimizerConfig none = optimizer("cosine");
+  OptimizerSection none = optimizer("cosine");
   none.warmup = 0;
 
   EXPECT_LT(learning_rate(none, 10, 1), 1.0);

@@ -12,7 +12,7 @@
 
 #include "reference_kernels.h"
 #include "runtime/backend.h"
-#include "test_seed.h"
+#include "support/test_seed.h"
 
 namespace cairn {
 namespace {
