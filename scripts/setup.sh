@@ -1,0 +1,58 @@
+#!/bin/sh
+# Makes sure that the Debian packages which Cairn needs are there.
+#
+#   scripts/setup.sh          what building needs
+#   scripts/setup.sh test     what testing needs as well
+#
+# Says what is missing and what it will install, and installs it when run as
+# root. Without root it prints the command and ends with 2. When nothing is
+# missing it changes nothing and needs neither root nor a network.
+set -eu
+
+to_build="g++ cmake ninja-build ccache pkg-config libdnnl-dev
+  libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev
+  libpcre2-dev"
+to_test="libgtest-dev libgmock-dev clang clang-format clang-tidy
+  libclang-rt-14-dev libomp-dev python3 procps"
+
+case "${1:-build}" in
+  build) wanted=$to_build ;;
+  test) wanted="$to_build $to_test" ;;
+  *) echo "usage: scripts/setup.sh [build|test]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query > /dev/null; then
+  echo "This is not a Debian system; going on as if these were here:" $wanted
+  exit 0
+fi
+
+is_installed() {
+  dpkg-query -W -f='${db:Status-Status}\n' "$1" 2> /dev/null |
+    grep -qx installed
+}
+
+missing=""
+for package in $wanted; do
+  is_installed "$package" || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+  echo "packages: nothing is missing"
+  exit 0
+fi
+
+echo "packages: missing:$missing"
+install="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" -ne 0 ]; then
+  echo "Installing them takes root. Run this, then start again:"
+  echo "  sudo apt-get update && sudo $install"
+  exit 2
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+# The package lists are fetched only if the ones here do not do.
+if ! $install --simulate > /dev/null 2>&1; then
+  echo "packages: running: apt-get update"
+  apt-get update -qq
+fi
+echo "packages: running: $install"
+$install -qq

@@ -1,0 +1,25 @@
+# The rules that hold the house together, and what shows that they can fail.
+set(ci ${PROJECT_SOURCE_DIR}/.ci)
+foreach(check includes sizes format docs)
+  add_test(NAME check.${check}
+    COMMAND Python3::Interpreter ${ci}/check_${check}.py ${PROJECT_SOURCE_DIR})
+  set_tests_properties(check.${check} PROPERTIES
+    LABELS check SKIP_RETURN_CODE 77)
+endforeach()
+add_test(NAME check.checks
+  COMMAND Python3::Interpreter ${ci}/check_checks.py)
+set_tests_properties(check.checks PROPERTIES LABELS check)
+
+# An embedder's view: install, build the example against it, run it. A
+# sanitized library would ask the same flags of the embedder.
+set(example ${PROJECT_SOURCE_DIR}/examples/custom_block)
+if(NOT CAIRN_SANITIZE AND NOT CAIRN_FUZZ AND EXISTS ${example}/main.cc)
+  add_test(NAME install.custom_block
+    COMMAND ${CMAKE_COMMAND}
+      -DBUILD=${PROJECT_BINARY_DIR} -DEXAMPLE=${example}
+      -DWORK=${PROJECT_BINARY_DIR}/install_test
+      -DCOMPILER=${CMAKE_CXX_COMPILER} -DGENERATOR=${CMAKE_GENERATOR}
+      -P ${CMAKE_CURRENT_LIST_DIR}/install_test.cmake)
+  set_tests_properties(install.custom_block PROPERTIES
+    LABELS install TIMEOUT 600)
+endif()
