@@ -1,0 +1,219 @@
+// The `cairn` command from end to end, as a user runs it: a separate process,
+// real text, files on disk.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace cairn {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ending {
+  int code = -1;
+  std::string text;  // of both streams
+};
+
+Ending run(const std::string& arguments) {
+  const std::string line = std::string(CAIRN_COMMAND) + " " + arguments +
+                           " 2>&1";
+  FILE* pipe = popen(line.c_str(), "r");
+  Ending ending;
+  char buffer[4096];
+  std::size_t count = 0;
+  while ((count = fread(buffer, 1, sizeof(buffer), pipe)) > 0) {
+    ending.text.append(buffer, count);
+  }
+  const int status = pclose(pipe);
+  ending.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return ending;
+}
+
+std::vector<nlohmann::json> lines_of(const fs::path& file) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(nlohmann::json::parse(line));
+  }
+  return lines;
+}
+
+class Command : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/cairn-command-XXXXXX";
+    folder_ = mkdtemp(name);
+    std::ofstream text(path("text.txt"));
+    for (int i = 0; i < 400; ++i) {
+      text << "line " << i * i % 97 << " of a play that nobody wrote\n";
+    }
+    text.close();
+    const Ending ending =
+        run("data prepare --tokenizer char --input " + path("text.txt") +
+            " --output " + path("train.bin") + " --valid " +
+            path("valid.bin") + " --valid-fraction 0.2");
+    ASSERT_EQ(ending.code, 0) << ending.text;
+    std::ofstream config(path("config.toml"));
+    config << "[model]\nfamily = 'gpt2'\nlayers = 2\nwidth = 32\nheads = 2\n"
+              "dropout = 0.1\n[data]\ntrain = '"
+           << path("train.bin") << "'\nvalid = '" << path("valid.bin")
+           << "'\nsequence = 24\n[train]\nsteps = 6\nglobal_batch = 6\n"
+              "micro_batch = 3\neval_every = 3\neval_batches = 2\n"
+              "threads = 2\n[optimizer]\nlr = 0.003\nmin_lr = 0.0003\n"
+              "warmup = 2\n";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const {
+    return (folder_ / name).string();
+  }
+
+  // `cairn train` into `name`, with more arguments.
+  Ending train(const std::string& name, const std::string& more = "") const {
+    return run("train " + path("config.toml") + " --set run.directory=" +
+               path(name) + " " + more);
+  }
+
+  nlohmann::json end_of(const std::string& name) const {
+    return lines_of(folder_ / name / "metrics.jsonl").back();
+  }
+
+  // Expects a refusal with `code` whose text has all `parts`, and no run.
+  void expect_refused(const std::string& more, int code,
+                      const std::vector<std::string>& parts) const {
+    const Ending ending = train("refused", more);
+    EXPECT_EQ(ending.code, code) << ending.text;
+    for (const std::string& part : parts) {
+      EXPECT_NE(ending.text.find(part), std::string::npos)
+          << part << " is not in: " << ending.text;
+    }
+    EXPECT_FALSE(fs::exists(folder_ / "refused"));
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Command, TrainsAndWritesWhatItDid) {
+  const Ending ending = train("run", "--set sample.tokens=20");
+
+  ASSERT_EQ(ending.code, 0) << ending.text;
+  EXPECT_NE(ending.text.find("sample of 20 tokens"), std::string::npos);
+  for (const char* name : {"config.toml", "plan.json", "log"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / name)) << name;
+  }
+  int steps = 0;
+  int evaluations = 0;
+  for (const auto& line : lines_of(folder_ / "run" / "metrics.jsonl")) {
+    if (!line.contains("event")) {
+      ++steps;
+      EXPECT_EQ(line["step"], steps);
+      double sum = 0;
+      for (const auto& part : line["ms"]) sum += part.get<double>();
+      EXPECT_NEAR(sum, line["step_ms"].get<double>(), 1e-6 * sum);
+      EXPECT_EQ(line["tokens"], steps * 6 * 24);
+    } else if (line["event"] == "eval") {
+      ++evaluations;
+      EXPECT_GT(line["valid_loss"].get<double>(), 0);
+    }
+  }
+  EXPECT_EQ(steps, 6);
+  EXPECT_EQ(evaluations, 2);
+  EXPECT_EQ(end_of("run")["event"], "end");
+  EXPECT_EQ(end_of("run")["steps"], 6);
+  EXPECT_EQ(end_of("run")["weights_hash"].get<std::string>().size(), 32U);
+}
+
+TEST_F(Command, GivesTheSameWeightsUnderEveryMemorySettingAndThreadCount) {
+  ASSERT_EQ(train("first").code, 0);
+  const auto first = end_of("first");
+  for (const char* setting :
+       {"memory.activations=keep", "memory.activations=cheap",
+        "memory.activations=boundary", "train.threads=1",
+        "memory.device_budget=64MiB"}) {
+    ASSERT_EQ(train("other", std::string("--set ") + setting).code, 0);
+    EXPECT_EQ(end_of("other")["weights_hash"], first["weights_hash"])
+        << setting;
+    EXPECT_EQ(end_of("other")["loss"], first["loss"]) << setting;
+  }
+}
+
+TEST_F(Command, PeaksAtThePlannedBytes) {
+  const Ending plan = run("plan " + path("config.toml") + " --json");
+  ASSERT_EQ(plan.code, 0) << plan.text;
+  ASSERT_EQ(train("run").code, 0);
+
+  const auto steps = lines_of(folder_ / "run" / "metrics.jsonl");
+  EXPECT_EQ(steps.at(3)["device_peak_bytes"],
+            nlohmann::json::parse(plan.text)["ranks"][0]["device_peak_bytes"]);
+}
+
+TEST_F(Command, MovesAnEarlierRunAside) {
+  ASSERT_EQ(train("run").code, 0);
+  const auto before = end_of("run");
+  const Ending ending = train("run", "--set train.seed=2");
+
+  ASSERT_EQ(ending.code, 0);
+  EXPECT_NE(ending.text.find(path("run.1")), std::string::npos) << ending.text;
+  EXPECT_EQ(end_of("run.1"), before);
+  EXPECT_NE(end_of("run")["weights_hash"], before["weights_hash"]);
+}
+
+TEST_F(Command, AnswersAMistakeWithASentenceAndLeavesNothing) {
+  expect_refused("--set train.global_batch=7", 2, {"7", "3", "6", "9"});
+  expect_refused("--set train.micro_bach=3", 2, {"micro_bach", "micro_batch"});
+  expect_refused("--set data.train=" + path("nowhere.bin"), 2,
+                 {"nowhere.bin"});
+  expect_refused("--set model.vocab=20", 2, {"train.bin", "20"});
+  expect_refused("--set model.context=16", 2, {"16", "24"});
+  expect_refused("--set model.family=gpt9", 2, {"gpt9", "gpt2", "llama"});
+  expect_refused("--set model.heads=5", 2, {"32", "5", "30", "35"});
+  expect_refused("--set data.sequence=99999", 2, {"99999"});
+  expect_refused("--set memory.device_budget=10KiB", 3, {"10240", "boundary"});
+}
+
+TEST_F(Command, RefusesAShardThatWasCutShort) {
+  const auto size = fs::file_size(path("train.bin"));
+  fs::resize_file(path("train.bin"), size - 7);
+
+  expect_refused("", 2, {std::to_string(size), std::to_string(size - 7)});
+}
+
+TEST_F(Command, StopsARunThatDivergesAtTheStepAndTheBlock) {
+  const Ending ending =
+      train("run",
+            "--set optimizer.lr=1e38 --set optimizer.min_lr=1e37 "
+            "--set optimizer.warmup=0 --set optimizer.clip=0");
+
+  EXPECT_EQ(ending.code, 4) << ending.text;
+  EXPECT_NE(ending.text.find("step 2 has loss"), std::string::npos)
+      << ending.text;
+  EXPECT_NE(ending.text.find("block 1 of 4 (embedding)"), std::string::npos)
+      << ending.text;
+}
+
+TEST_F(Command, StopsAtAStepBorderWhenAsked) {
+  const std::string line =
+      "timeout -s TERM 2 " + std::string(CAIRN_COMMAND) + " train " +
+      path("config.toml") + " --set train.steps=1000000 --set run.directory=" +
+      path("run") + " > /dev/null 2>&1; echo $?";
+  FILE* pipe = popen(line.c_str(), "r");
+  char code[16] = {};
+  ASSERT_NE(fgets(code, sizeof(code), pipe), nullptr);
+  pclose(pipe);
+
+  // timeout itself answers 124 when it had to send the signal; the run's own
+  // last line shows that it ended in order.
+  EXPECT_EQ(std::string(code), "124\n");
+  EXPECT_EQ(end_of("run")["event"], "end");
+  EXPECT_GT(end_of("run")["steps"], 0);
+}
+
+}  // namespace
+}  // namespace cairn
