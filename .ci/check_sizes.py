@@ -12,14 +12,15 @@ COLUMNS = 80
 # Headers that may be longer, and why.
 LONG_HEADERS = {
     "runtime/kernels.h": "a vocabulary: about 25 operations, a few lines each",
+    "runtime/block.h": "the contract of blocks and stores, and what both share",
 }
 
 FOLDERS = tree.FOLDERS + ["examples", "bench", "tests"]
 NAMES_A_SCOPE = re.compile(
     r"\b(namespace|class|struct|union|enum)\b[^()=]*$|\bextern\s*$")
 ENDS_A_SIGNATURE = re.compile(
-    r"\)\s*(const|noexcept|override|final|mutable|try|&{1,2}|"
-    r"->\s*[\w:<>,*&\s]+|requires\b.*)*\s*$", re.DOTALL)
+    r"\)\s*((const|noexcept|override|final|mutable|try|&{1,2}|"
+    r"->\s*[\w:<>,*&\s]+|requires\b.*)\s*)*$", re.DOTALL)
 INITIALIZES_MEMBERS = re.compile(r"\)\s*(noexcept\s*)?:(?!:)", re.DOTALL)
 
 

@@ -17,7 +17,7 @@ def root_from_arguments():
 
 
 def files(root):
-    """What is or would be committed; every file where there is no git."""
+    """What is or would be committed; without git, all but what is built."""
     listing = subprocess.run(
         ["git", "-c", f"safe.directory={root}", "-C", str(root), "ls-files",
          "-co", "--exclude-standard", "--", "."],
@@ -25,7 +25,9 @@ def files(root):
     if listing.returncode == 0 and (root / ".git").exists():
         return sorted(root / name for name in listing.stdout.splitlines()
                       if (root / name).is_file())
-    return sorted(path for path in root.rglob("*") if path.is_file())
+    made = re.compile(r"build|runs$")
+    return sorted(path for path in root.rglob("*") if path.is_file()
+                  and not made.match(path.relative_to(root).parts[0]))
 
 
 def sources(root, folders):
