@@ -1,0 +1,128 @@
+#include "tests/runtime/kernel_lab.h"
+
+namespace cairn {
+namespace {
+
+constexpr std::int64_t kTokens = 133;  // three chunks, 19 samples of seven
+constexpr std::int64_t kSequence = 7;
+constexpr std::int64_t kWidth = 33;
+
+class NormKernels : public KernelTest,
+                    public testing::WithParamInterface<NormKind> {
+ protected:
+  // y = norm(x + dropout(branch)) in double.
+  double loss() {
+    reference.norm_forward(lab.stream(), {.kind = GetParam(),
+                                          .x = x64,
+                                          .branch = branch64,
+                                          .sum = sum64,
+                                          .weight = weight64,
+                                          .bias = bias_or_none(bias64),
+                                          .y = y64,
+                                          .stats = stats64,
+                                          .dropout = dropout,
+                                          .sequence = kSequence});
+    return dot(y64.data, dy.data) + dot(sum64.data, residual.data);
+  }
+
+  NormForward forward() {
+    return {.kind = GetParam(),
+            .x = x,
+            .branch = branch,
+            .sum = sum,
+            .weight = weight,
+            .bias = bias_or_none(bias),
+            .y = y,
+            .stats = stats,
+            .dropout = dropout,
+            .sequence = kSequence};
+  }
+
+  TensorView bias_or_none(const TensorView& view) {
+    return GetParam() == NormKind::kLayer ? view : TensorView{};
+  }
+
+  Lab lab{2};
+  ReferenceKernels reference;
+  Dropout dropout = some_dropout();
+  Singles x = normal({kTokens, kWidth});
+  Singles branch = normal({kTokens, kWidth});
+  Singles sum{Shape{kTokens, kWidth}};
+  Singles weight = normal({kWidth});
+  Singles bias = normal({kWidth});
+  Singles y{Shape{kTokens, kWidth}};
+  Singles stats{Shape{2, kTokens}};
+  Singles dy = normal({kTokens, kWidth});
+  Singles residual = normal({kTokens, kWidth});
+  Doubles x64{x};
+  Doubles branch64{branch};
+  Doubles sum64{Shape{kTokens, kWidth}};
+  Doubles weight64{weight};
+  Doubles bias64{bias};
+  Doubles y64{Shape{kTokens, kWidth}};
+  Doubles stats64{Shape{2, kTokens}};
+};
+
+TEST_P(NormKernels, AddTheBranchAfterDropoutAndNormalise) {
+  loss();
+  lab(&Kernels::norm_forward, forward());
+  EXPECT_LT(relative_error(sum.data, sum64.data), 1e-6);
+  EXPECT_LT(relative_error(y.data, y64.data), 1e-6);
+  EXPECT_LT(relative_error(stats.data, stats64.data), 1e-6);
+
+  NormForward in_place = forward();
+  in_place.sum = x;
+  lab(&Kernels::norm_forward, in_place);
+  EXPECT_EQ(x.data, sum.data);
+}
+
+TEST_P(NormKernels, DifferentiateWithTheResidualInPlace) {
+  lab(&Kernels::norm_forward, forward());
+  Singles dx = residual;
+  Singles dweight({kWidth});
+  Singles dbias({kWidth});
+  Singles partials(norm_partials(kTokens, kWidth));
+  lab(&Kernels::norm_backward, NormBackward{.kind = GetParam(),
+                                            .dy = dy,
+                                            .x = sum,
+                                            .stats = stats,
+                                            .weight = weight,
+                                            .residual = dx,
+                                            .dx = dx,
+                                            .dweight = dweight,
+                                            .dbias = bias_or_none(dbias),
+                                            .partials = partials});
+  const auto measure = [&] { return loss(); };
+  expect_gradient("x", x64, dx, measure);
+  expect_gradient("weight", weight64, dweight, measure);
+  if (GetParam() == NormKind::kLayer) {
+    expect_gradient("bias", bias64, dbias, measure);
+  }
+}
+
+TEST_P(NormKernels, GiveTheSameBitsOnAnyNumberOfThreads) {
+  expect_same_bits([&](Lab& body) {
+    Singles dx({kTokens, kWidth});
+    Singles dweight = weight;
+    Singles dbias = bias;
+    Singles partials(norm_partials(kTokens, kWidth));
+    body(&Kernels::norm_forward, forward());
+    body(&Kernels::norm_backward, NormBackward{.kind = GetParam(),
+                                               .dy = dy,
+                                               .x = sum,
+                                               .stats = stats,
+                                               .weight = weight,
+                                               .dx = dx,
+                                               .dweight = dweight,
+                                               .dbias = bias_or_none(dbias),
+                                               .partials = partials,
+                                               .accumulate = true});
+    return std::vector<Singles>{y, sum, stats, dx, dweight, dbias};
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, NormKernels,
+                         testing::Values(NormKind::kLayer, NormKind::kRms));
+
+}  // namespace
+}  // namespace cairn
