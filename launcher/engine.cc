@@ -35,8 +35,8 @@ Engine::Engine(Backend& backend, MemoryResource& memory, const Model& model,
       executor_(stage_, store_, timeline_),
       program_(one_f_one_b({1, options.microbatches}).programs[0]),
       rows_(model.vocab()) {
-  const auto tokens = static_cast<std::size_t>(options.batch.tokens() *
-                                               options.microbatches);
+  const auto tokens =
+      static_cast<std::size_t>(options.batch.tokens() * options.microbatches);
   for (int s = 0; s < 2; ++s) {
     auto slot = std::make_unique<Slot>();
     slot->inputs.resize(tokens);
@@ -61,8 +61,8 @@ Engine::~Engine() {
 void Engine::draw_weights() {
   Kernels& kernels = *state_.kernels;
   Stream& stream = *state_.stream;
-  for (const Tensor* flat : {&state_.parameters, &state_.gradients, &state_.m,
-                             &state_.v}) {
+  for (const Tensor* flat :
+       {&state_.parameters, &state_.gradients, &state_.m, &state_.v}) {
     kernels.fill(stream, *flat, 0.0F);
   }
   const auto& entries = state_.layout.entries();
@@ -112,7 +112,8 @@ void Engine::step(std::uint64_t number, const StepBatch& batch, float lr) {
 }
 
 void Engine::upload(Slot& slot) {
-  const Timeline::Span span = timeline_.open(*state_.stream, Phase::kData, "tokens");
+  const Timeline::Span span =
+      timeline_.open(*state_.stream, Phase::kData, "tokens");
   Backend& backend = state_.backend;
   Stream& stream = *state_.stream;
   backend.upload(stream, state_.inputs, slot.inputs.data());

@@ -43,10 +43,10 @@ float Engine::evaluate(std::span<const std::int32_t> inputs,
   const std::int64_t tokens = options_.batch.tokens();
   if (static_cast<std::int64_t>(inputs.size()) != tokens ||
       inputs.size() != targets.size()) {
-    throw Error(Code::kBadArgument,
-                "an evaluation takes one micro-batch of " +
-                    std::to_string(tokens) + " tokens and was given " +
-                    std::to_string(inputs.size()));
+    throw Error(Code::kBadArgument, "an evaluation takes one micro-batch of " +
+                                        std::to_string(tokens) +
+                                        " tokens and was given " +
+                                        std::to_string(inputs.size()));
   }
   Stream& stream = *state_.stream;
   const TensorView in = state_.inputs.view().part(0, {tokens});
@@ -112,8 +112,8 @@ std::string Engine::check_backward(int microbatch) {
   for (int b = model_.blocks() - 1; b >= 0; --b) {
     const Call call = stage_.call(b, microbatch);
     Saved saved = store_.take({0, b, microbatch}, model_.block(b), call);
-    gradient = model_.block(b).backward(call, std::move(gradient),
-                                        std::move(saved));
+    gradient =
+        model_.block(b).backward(call, std::move(gradient), std::move(saved));
     if (call.loss && b == model_.blocks() - 1 && !finite(call.loss)) {
       return "the loss of " + name_of_block(model_, b);
     }

@@ -16,8 +16,7 @@ std::int64_t all_norm_chunks(const ParameterLayout& layout) {
 }  // namespace
 
 std::int64_t most_rows(const Model& model, const EngineOptions& options) {
-  return std::min(model.vocab(),
-                  options.batch.tokens() * options.microbatches);
+  return std::min(model.vocab(), options.batch.tokens() * options.microbatches);
 }
 
 EngineState::EngineState(Backend& on, MemoryResource& from, const Model& model,
@@ -37,8 +36,7 @@ EngineState::EngineState(Backend& on, MemoryResource& from, const Model& model,
 
   const std::int64_t rows = most_rows(model, options);
   for (const Model::RowGradient& row : model.row_gradients()) {
-    const std::int64_t width =
-        layout.entries()[row.parameter].spec.shape[1];
+    const std::int64_t width = layout.entries()[row.parameter].spec.shape[1];
     row_gradients.push_back(
         make(Owner::kGradients, DType::kF32, {rows, width}));
   }
@@ -46,7 +44,8 @@ EngineState::EngineState(Backend& on, MemoryResource& from, const Model& model,
   inputs = make(Owner::kData, DType::kI32, tokens);
   targets = make(Owner::kData, DType::kI32, tokens);
   token_rows = make(Owner::kData, DType::kI32, tokens);
-  row_tokens = make(Owner::kData, DType::kI32, {std::max<std::int64_t>(rows, 1)});
+  row_tokens =
+      make(Owner::kData, DType::kI32, {std::max<std::int64_t>(rows, 1)});
   losses = make(Owner::kData, DType::kF32, {options.microbatches});
   partials = make(Owner::kData, DType::kF64, {all_norm_chunks(layout)});
   norm = make(Owner::kData, DType::kF32, {1});

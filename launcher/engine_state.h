@@ -54,10 +54,10 @@ struct EngineState {
   Tensor workspace;
   std::unique_ptr<Kernels> kernels;
 
-  Tensor parameters;  // flat, f32
-  Tensor gradients;   // flat, f32
-  Tensor m;           // flat, f32
-  Tensor v;           // flat, f32
+  Tensor parameters;                  // flat, f32
+  Tensor gradients;                   // flat, f32
+  Tensor m;                           // flat, f32
+  Tensor v;                           // flat, f32
   std::vector<Tensor> row_gradients;  // by Model::row_gradients
 
   Tensor inputs;      // i32 [microbatches, tokens]

@@ -24,8 +24,8 @@ void Engine::enqueue_update(std::uint64_t number, float lr) {
                           state_.partials.view().part(chunk, {chunks})});
     chunk += chunks;
   }
-  kernels.clip_factor(stream, {state_.partials, state_.norm, state_.factor,
-                               options_.clip});
+  kernels.clip_factor(
+      stream, {state_.partials, state_.norm, state_.factor, options_.clip});
   AdamW op;
   op.factor = state_.factor;
   op.lr = lr;
@@ -67,8 +67,7 @@ void Engine::set_parameter(const std::string& name,
   if (static_cast<std::int64_t>(values.size()) != view.elements()) {
     throw Error(Code::kBadArgument,
                 name + " has " + std::to_string(view.elements()) +
-                    " elements and was given " +
-                    std::to_string(values.size()));
+                    " elements and was given " + std::to_string(values.size()));
   }
   state_.backend.upload(*state_.stream, view, values.data());
   state_.stream->synchronize();

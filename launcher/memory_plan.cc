@@ -24,12 +24,14 @@ void rehearse(Engine& engine, const PlanRequest& request) {
   engine.step(0, {all, all}, 0.0F);
   engine.step(1, {all, all}, 0.0F);
   engine.evaluate(one, one);
-  if (request.samples_text) engine.logits(one.first(static_cast<std::size_t>(
-      request.options.batch.sequence)));
+  if (request.samples_text)
+    engine.logits(
+        one.first(static_cast<std::size_t>(request.options.batch.sequence)));
 }
 
 std::string needs(const MemoryPlan& plan) {
-  return plan.activations + " needs " + human_bytes(static_cast<std::int64_t>(plan.arena_bytes)) + " (" +
+  return plan.activations + " needs " +
+         human_bytes(static_cast<std::int64_t>(plan.arena_bytes)) + " (" +
          std::to_string(plan.arena_bytes) + " bytes)";
 }
 
@@ -69,7 +71,8 @@ MemoryPlan choose_plan(const PlanRequest& request, const std::string& policy,
     tried += ", " + needs(plan_memory(request, "boundary"));
   }
   throw Error(Code::kOutOfMemory,
-              "memory.device_budget = " + human_bytes(static_cast<std::int64_t>(budget)) + " (" +
+              "memory.device_budget = " +
+                  human_bytes(static_cast<std::int64_t>(budget)) + " (" +
                   std::to_string(budget) +
                   " bytes) is too small for this run: " + tried +
                   "; raise the budget, or lower train.micro_batch, "

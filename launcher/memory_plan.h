@@ -15,7 +15,7 @@
 namespace cairn {
 
 struct MemoryPlan {
-  std::string activations;     // the policy: "keep", "cheap" or "boundary"
+  std::string activations;      // the policy: "keep", "cheap" or "boundary"
   std::size_t arena_bytes = 0;  // what is reserved on the device
   std::size_t peak_bytes = 0;   // the most that is in use at once
   std::array<std::size_t, kOwners> at_peak{};  // by owner; adds up to the peak

@@ -18,9 +18,8 @@ class ModelStage final : public Stage {
 
   // What the calls of this step share.
   void begin(std::uint64_t number) {
-    first_sample_ = number * static_cast<std::uint64_t>(
-                                 options_.microbatches *
-                                 options_.batch.samples);
+    first_sample_ = number * static_cast<std::uint64_t>(options_.microbatches *
+                                                        options_.batch.samples);
   }
 
   int blocks() const override { return model_.blocks(); }
@@ -42,9 +41,8 @@ class ModelStage final : public Stage {
     call.token_rows = part(state_.token_rows, microbatch);
     call.targets = part(state_.targets, microbatch);
     call.loss = state_.losses.view().part(microbatch, {1});
-    call.loss_scale =
-        1.0F / static_cast<float>(options_.batch.tokens() *
-                                  options_.microbatches);
+    call.loss_scale = 1.0F / static_cast<float>(options_.batch.tokens() *
+                                                options_.microbatches);
     return call;
   }
 

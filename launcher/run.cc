@@ -100,8 +100,9 @@ void Run::make_plan() {
   const PlanRequest request{*model_, options_,
                             static_cast<int>(config_.train.threads),
                             config_.sample.tokens > 0};
-  plan_ = choose_plan(request, config_.memory.activations,
-                      static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
+  plan_ = choose_plan(
+      request, config_.memory.activations,
+      static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
 }
 
 void Run::print(std::ostream& out) const {

@@ -92,10 +92,10 @@ class Loop {
     const std::int64_t steps = config.train.steps;
     std::int64_t step = 0;
     for (; step < steps && !stop.requested(); ++step) {
-      engine_.step(static_cast<std::uint64_t>(step),
-                   reader_.read(static_cast<std::uint64_t>(step)),
-                   static_cast<float>(
-                       learning_rate(config.optimizer, steps, step + 1)));
+      engine_.step(
+          static_cast<std::uint64_t>(step),
+          reader_.read(static_cast<std::uint64_t>(step)),
+          static_cast<float>(learning_rate(config.optimizer, steps, step + 1)));
       if (evaluates_after(step)) {
         record_to(step);
         evaluate(step);
@@ -133,8 +133,8 @@ class Loop {
     record.loss = outcome.loss;
     record.grad_norm = outcome.grad_norm;
     record.lr = learning_rate(config.optimizer, config.train.steps, step + 1);
-    record.tokens = (step + 1) * config.train.global_batch *
-                    config.data.sequence;
+    record.tokens =
+        (step + 1) * config.train.global_batch * config.data.sequence;
     record.step_ms = outcome.step_ms;
     record.tokens_per_s =
         1e3 *

@@ -35,7 +35,7 @@ class Run {
   const TokenShards& train() const { return *train_; }
   // Null if no validation data is given, or no tokenizer is known.
   const TokenShards* valid() const { return valid_.get(); }
-  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  Tokenizer* tokenizer() const { return tokenizer_.get(); }
 
   // The start-up tables: parameters by block, memory by owner.
   void print(std::ostream& out) const;

@@ -25,7 +25,7 @@ void Executor::perform(const Action& action) {
 void Executor::forward(const Action& action) {
   const int microbatch = action.microbatch;
   const Timeline::Span span = timeline_.open(stage_.call(0, microbatch).stream,
-                                   Phase::kCompute, to_text(action));
+                                             Phase::kCompute, to_text(action));
   Tensor value = stage_.input(microbatch);
   for (int b = 0; b < stage_.blocks(); ++b) {
     const Call call = stage_.call(b, microbatch);
@@ -45,14 +45,14 @@ void Executor::backward(const Action& action) {
                                         "micro-batch, or twice");
   }
   const Timeline::Span span = timeline_.open(stage_.call(0, microbatch).stream,
-                                   Phase::kCompute, to_text(action));
+                                             Phase::kCompute, to_text(action));
   Tensor gradient;
   for (int b = stage_.blocks() - 1; b >= 0; --b) {
     const Call call = stage_.call(b, microbatch);
     Saved saved =
         store_.take({action.stage, b, microbatch}, stage_.block(b), call);
-    gradient = stage_.block(b).backward(call, std::move(gradient),
-                                        std::move(saved));
+    gradient =
+        stage_.block(b).backward(call, std::move(gradient), std::move(saved));
   }
 }
 

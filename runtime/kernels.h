@@ -33,10 +33,10 @@ enum class NormKind : std::uint8_t { kLayer, kRms };
 
 // y = activation(x w^T + bias), or y = residual + dropout(x w^T + bias).
 struct LinearForward {
-  TensorView x;         // [M, K]
-  TensorView w;         // [N, K]
-  TensorView bias;      // [N], or none
-  TensorView y;         // [M, N]
+  TensorView x;     // [M, K]
+  TensorView w;     // [N, K]
+  TensorView bias;  // [N], or none
+  TensorView y;     // [M, N]
   Activation activation = Activation::kNone;
   TensorView pre;       // [M, N]: what activation was applied to; with it only
   TensorView residual;  // [M, N], or none; may be y itself
@@ -109,9 +109,7 @@ struct AttentionShape {
   std::int64_t kv_heads = 0;
   std::int64_t head_size = 0;
 
-  std::int64_t qkv_width() const {
-    return (heads + 2 * kv_heads) * head_size;
-  }
+  std::int64_t qkv_width() const { return (heads + 2 * kv_heads) * head_size; }
 };
 struct AttentionForward {
   AttentionShape shape;
@@ -231,11 +229,11 @@ struct ClipFactor {
 //   p = p - lr * decay * p - lr * (m / bias1) / (sqrt(v / bias2) + epsilon).
 // Does nothing when factor is NaN. `copy`, if given, gets p in its own type.
 struct AdamW {
-  TensorView param;  // f32
-  TensorView grad;   // f32
-  TensorView m;      // f32
-  TensorView v;      // f32
-  TensorView copy;   // bf16, or none
+  TensorView param;   // f32
+  TensorView grad;    // f32
+  TensorView m;       // f32
+  TensorView v;       // f32
+  TensorView copy;    // bf16, or none
   TensorView factor;  // f32 [1]
   float lr = 0.0F;
   float beta1 = 0.9F;
@@ -252,8 +250,8 @@ struct FillNormal {
   TensorView x;  // f32
   float deviation = 1.0F;
   std::uint64_t seed = 0;
-  std::uint32_t stream = 0;          // differs for every tensor
-  std::int64_t first_element = 0;    // of x within the whole tensor
+  std::uint32_t stream = 0;        // differs for every tensor
+  std::int64_t first_element = 0;  // of x within the whole tensor
 };
 
 class Kernels {

@@ -72,8 +72,8 @@ class Model {
   // A parameter whose gradient a block gives in rows (ParameterSpec::by_rows).
   struct RowGradient {
     int block = 0;
-    int slot = 0;       // among the block's parameters
-    int parameter = 0;  // in the layout
+    int slot = 0;         // among the block's parameters
+    int parameter = 0;    // in the layout
     bool shared = false;  // another block adds a dense gradient to it
   };
   const std::vector<RowGradient>& row_gradients() const { return rows_; }

@@ -17,11 +17,10 @@ int ParameterLayout::add(const ParameterSpec& spec) {
     const ParameterSpec& known = entries_[i].spec;
     if (known.name != spec.name) continue;
     if (known.shape == spec.shape) return static_cast<int>(i);
-    throw Error(Code::kBadArgument, "two blocks share the parameter " +
-                                        spec.name + " but one declares it " +
-                                        to_text(known.shape) +
-                                        " and the other " +
-                                        to_text(spec.shape));
+    throw Error(Code::kBadArgument,
+                "two blocks share the parameter " + spec.name +
+                    " but one declares it " + to_text(known.shape) +
+                    " and the other " + to_text(spec.shape));
   }
   entries_.push_back({spec, elements_});
   elements_ += aligned(spec.shape.elements());

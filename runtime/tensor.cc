@@ -8,9 +8,9 @@ namespace cairn {
 
 void TensorView::check_is(DType wanted) const {
   if (dtype == wanted) return;
-  throw Error(Code::kBadArgument,
-              "a tensor " + to_text(shape) + " of " + name_of(dtype) +
-                  " was read as " + name_of(wanted));
+  throw Error(Code::kBadArgument, "a tensor " + to_text(shape) + " of " +
+                                      name_of(dtype) + " was read as " +
+                                      name_of(wanted));
 }
 
 TensorView TensorView::part(std::int64_t first, const Shape& new_shape) const {

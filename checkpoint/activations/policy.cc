@@ -24,6 +24,8 @@ Policy policy_named(const std::string& name) {
                                       "\"; there are keep, cheap, boundary");
 }
 
-std::vector<std::string> policy_names() { return {"keep", "cheap", "boundary"}; }
+std::vector<std::string> policy_names() {
+  return {"keep", "cheap", "boundary"};
+}
 
 }  // namespace cairn

@@ -36,10 +36,10 @@ Saved PolicyStore::take(const SlotKey& key, const Block& block,
     if (!group.tensor) whole = false;
   }
   if (whole) return saved;
-  const Timeline::Span span = timeline_.open(call.stream, Phase::kRecompute,
-                                   "R" + std::to_string(key.stage) + "." +
-                                       std::to_string(key.microbatch) + "." +
-                                       std::to_string(key.block));
+  const Timeline::Span span = timeline_.open(
+      call.stream, Phase::kRecompute,
+      "R" + std::to_string(key.stage) + "." + std::to_string(key.microbatch) +
+          "." + std::to_string(key.block));
   block.rebuild(call, saved);
   return saved;
 }

@@ -63,8 +63,7 @@ class Mixer final : public cairn::Block {
     Tensor& gates = saved.groups[1].tensor;
     Tensor& mixed = saved.groups[2].tensor;
     if (!gates) {
-      gates =
-          call.make(Owner::kActivations, {call.batch.tokens(), 2 * width_});
+      gates = call.make(Owner::kActivations, {call.batch.tokens(), 2 * width_});
       cairn::LinearForward op;
       op.x = saved.groups[0].tensor;
       op.w = call.parameters[0];
@@ -101,9 +100,8 @@ class Mixer final : public cairn::Block {
  private:
   static void add_weight_work(const Call& call, int slot, const Tensor& dy,
                               const Tensor& x, cairn::WeightWork& later) {
-    later.add([dy, x, dw = call.gradients[slot],
-               accumulate = call.accumulate, &kernels = call.kernels,
-               &stream = call.stream] {
+    later.add([dy, x, dw = call.gradients[slot], accumulate = call.accumulate,
+               &kernels = call.kernels, &stream = call.stream] {
       kernels.linear_backward_weight(stream, {dy, x, dw, {}, accumulate});
     });
   }
@@ -117,8 +115,8 @@ cairn::Blocks make_mixer(const cairn::ModelConfig& config) {
   blocks.push_back(cairn::make_embedding(
       {config.vocab, config.width, config.context, 0.0F, 0.02F}));
   for (std::int64_t i = 0; i < config.layers; ++i) {
-    blocks.push_back(std::make_unique<Mixer>("block." + std::to_string(i),
-                                             config.width));
+    blocks.push_back(
+        std::make_unique<Mixer>("block." + std::to_string(i), config.width));
   }
   blocks.push_back(cairn::make_head({config.vocab, config.width}));
   return blocks;

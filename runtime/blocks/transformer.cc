@@ -107,8 +107,8 @@ void TransformerBlock::make_norm1(const Call& call, Saved& saved) const {
 
 void TransformerBlock::make_qkv(const Call& call, Saved& saved) const {
   Tensor& qkv = saved.groups[kQkv].tensor;
-  qkv = call.make(Owner::kActivations,
-                  {call.batch.tokens(), attention_width()});
+  qkv =
+      call.make(Owner::kActivations, {call.batch.tokens(), attention_width()});
   LinearForward op;
   op.x = saved.groups[kNorm1].tensor;
   op.w = parameter(call, kQkvWeight);
@@ -124,8 +124,7 @@ void TransformerBlock::make_qkv(const Call& call, Saved& saved) const {
 void TransformerBlock::make_attention(const Call& call, Saved& saved) const {
   SavedGroup& group = saved.groups[kAttention];
   const BatchShape& batch = call.batch;
-  group.tensor =
-      call.make(Owner::kActivations, {batch.tokens(), shape_.width});
+  group.tensor = call.make(Owner::kActivations, {batch.tokens(), shape_.width});
   group.companion = call.make(Owner::kActivations, DType::kF32,
                               {batch.samples, shape_.heads, batch.sequence});
   call.kernels.attention_forward(
@@ -195,8 +194,7 @@ void TransformerBlock::make_hidden(const Call& call, Saved& saved) const {
 void TransformerBlock::make_activated(const Call& call, Saved& saved) const {
   const Tensor& hidden = saved.groups[kHidden].tensor;
   Tensor& activated = saved.groups[kActivated].tensor;
-  activated =
-      call.make(Owner::kActivations, {call.batch.tokens(), shape_.ffn});
+  activated = call.make(Owner::kActivations, {call.batch.tokens(), shape_.ffn});
   if (style_.gated) {
     call.kernels.swiglu_forward(call.stream, {hidden, activated});
   } else {

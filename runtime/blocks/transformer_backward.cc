@@ -28,8 +28,8 @@ Tensor TransformerBlock::backward_mlp(const Call& call, const Tensor& dy,
   dbranch = {};
   add_weight_work(call, kUpWeight, dhidden, saved.groups[kNorm2].tensor, later);
   saved.groups[kNorm2].tensor = {};
-  Tensor dnormed = call.make(Owner::kTransients,
-                             {call.batch.tokens(), shape_.width});
+  Tensor dnormed =
+      call.make(Owner::kTransients, {call.batch.tokens(), shape_.width});
   LinearBackwardInput op;
   op.dy = dhidden;
   op.w = parameter(call, kUpWeight);

@@ -114,8 +114,9 @@ class Gpt2Tokenizer final : public Tokenizer {
   void read_vocab(const std::string& path) {
     const auto json = nlohmann::json::parse(read_file(path), nullptr, false);
     if (!json.is_object() || json.size() < 256) {
-      refuse(path + " is not a vocabulary: a JSON object of at least 256 "
-                    "tokens was expected");
+      refuse(path +
+             " is not a vocabulary: a JSON object of at least 256 "
+             "tokens was expected");
     }
     const ByteDecoder decoder;
     bytes_.resize(json.size());
@@ -159,8 +160,8 @@ class Gpt2Tokenizer final : public Tokenizer {
       if (line.empty() || line.rfind("#version", 0) == 0) continue;
       const std::string where = path + " line " + std::to_string(number);
       const std::size_t space = line.find(' ');
-      if (space == std::string::npos || line.find(' ', space + 1) !=
-                                            std::string::npos) {
+      if (space == std::string::npos ||
+          line.find(' ', space + 1) != std::string::npos) {
         refuse(where + ": two tokens with a space between were expected, not " +
                line);
       }

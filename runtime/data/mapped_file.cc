@@ -29,9 +29,9 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   }
   close(file);
   if (mapped == MAP_FAILED) {
-    throw Error(Code::kBadArgument, "the tokens in " + path_ +
-                                        " cannot be mapped: " +
-                                        std::strerror(errno));
+    throw Error(Code::kBadArgument,
+                "the tokens in " + path_ +
+                    " cannot be mapped: " + std::strerror(errno));
   }
   data_ = static_cast<std::byte*>(mapped);
 }

@@ -36,8 +36,9 @@ std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options,
   if (options.tokenizer == "char") return make_char_tokenizer(text);
   if (options.tokenizer == "gpt2") {
     if (options.vocab.empty() || options.merges.empty()) {
-      refuse("the gpt2 tokenizer needs --vocab vocab.json and --merges "
-             "merges.txt");
+      refuse(
+          "the gpt2 tokenizer needs --vocab vocab.json and --merges "
+          "merges.txt");
     }
     return make_gpt2_tokenizer(options.vocab, options.merges);
   }
@@ -69,8 +70,8 @@ double cross_entropy(const std::vector<std::int32_t>& train,
                      std::int64_t vocab) {
   std::vector<double> counts(static_cast<std::size_t>(vocab), 1.0);
   for (const std::int32_t token : train) ++counts[token];
-  const double total = static_cast<double>(train.size()) +
-                       static_cast<double>(vocab);
+  const double total =
+      static_cast<double>(train.size()) + static_cast<double>(vocab);
   double sum = 0;
   for (const std::int32_t token : valid) {
     sum -= std::log(counts[token] / total);

@@ -19,8 +19,8 @@ struct PrepareOptions {
   std::string merges;     // gpt2: merges.txt
   std::vector<std::string> inputs;
   std::string output;
-  std::string valid_output;      // "": everything is for training
-  double valid_fraction = 0.1;   // of the text, its end, cut at a line border
+  std::string valid_output;     // "": everything is for training
+  double valid_fraction = 0.1;  // of the text, its end, cut at a line border
 };
 
 struct PrepareReport {

@@ -59,10 +59,9 @@ void PreTokenizer::split(std::string_view text,
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   std::size_t at = 0;
   while (at < text.size()) {
-    const int found =
-        pcre2_match(compiled_->code, subject, text.size(), at,
-                    PCRE2_NO_UTF_CHECK | PCRE2_ANCHORED, compiled_->match,
-                    nullptr);
+    const int found = pcre2_match(compiled_->code, subject, text.size(), at,
+                                  PCRE2_NO_UTF_CHECK | PCRE2_ANCHORED,
+                                  compiled_->match, nullptr);
     if (found < 0) {
       throw Error(Code::kDeviceFault,
                   "PCRE2 ends with " + std::to_string(found) + " at byte " +

@@ -23,10 +23,11 @@ void RowIndex::add(std::span<const std::int32_t> tokens,
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::int32_t token = tokens[i];
     if (token < 0 || token >= vocab) {
-      throw Error(Code::kBadArgument,
-                  "token " + std::to_string(token) + " at position " +
-                      std::to_string(i) + " of a step is not in a vocabulary "
-                      "of " + std::to_string(vocab));
+      throw Error(Code::kBadArgument, "token " + std::to_string(token) +
+                                          " at position " + std::to_string(i) +
+                                          " of a step is not in a vocabulary "
+                                          "of " +
+                                          std::to_string(vocab));
     }
     std::int32_t& row = row_of_[static_cast<std::size_t>(token)];
     if (row < 0) {

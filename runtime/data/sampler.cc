@@ -26,9 +26,8 @@ std::uint64_t mix(std::uint64_t x, int half, std::uint64_t seed,
   std::uint64_t left = x >> half;
   std::uint64_t right = x & mask;
   for (std::uint32_t round = 0; round < 4; ++round) {
-    const Random4 random =
-        philox(seed, {low(right), low(epoch), high(epoch),
-                      kOrderUse << 8 | round});
+    const Random4 random = philox(
+        seed, {low(right), low(epoch), high(epoch), kOrderUse << 8 | round});
     const std::uint64_t next = left ^ (random[0] & mask);
     left = right;
     right = next;
@@ -97,8 +96,8 @@ std::int64_t Sampler::offset_of(std::uint64_t sample) const {
   const std::uint64_t epoch = sample / windows();
   const Random4 random =
       philox(seed_, {low(epoch), high(epoch), 0, kOffsetUse << 8});
-  return static_cast<std::int64_t>(
-      random[0] % static_cast<std::uint64_t>(slack_ + 1));
+  return static_cast<std::int64_t>(random[0] %
+                                   static_cast<std::uint64_t>(slack_ + 1));
 }
 
 void Sampler::read(std::uint64_t sample, std::int32_t* inputs,

@@ -132,9 +132,8 @@ std::unique_ptr<TokenShard> open_llmc(const std::string& path) {
   }
   const TokenWidth width = gpt2 ? TokenWidth::kU16 : TokenWidth::kU32;
   const std::int64_t tokens = file->at<std::int32_t>(8);
-  const std::int64_t want =
-      static_cast<std::int64_t>(kLlmcHeader) +
-      tokens * static_cast<std::int64_t>(size_of(width));
+  const std::int64_t want = static_cast<std::int64_t>(kLlmcHeader) +
+                            tokens * static_cast<std::int64_t>(size_of(width));
   if (tokens < 0 || want != static_cast<std::int64_t>(file->size())) {
     refuse(path + " has " + std::to_string(file->size()) +
            " bytes; its header says " + std::to_string(tokens) +
@@ -192,9 +191,9 @@ MegatronIndex read_header(const MappedFile& index) {
     refuse(path + " of " + std::to_string(index.size()) +
            " bytes does not begin as a Megatron index of version 1 does");
   }
-  const MegatronIndex header{
-      megatron_width(index.at<std::uint8_t>(17), path),
-      index.at<std::uint64_t>(18), index.at<std::uint64_t>(26)};
+  const MegatronIndex header{megatron_width(index.at<std::uint8_t>(17), path),
+                             index.at<std::uint64_t>(18),
+                             index.at<std::uint64_t>(26)};
   const std::uint64_t room = index.size() - kMegatronHeader;
   const bool fits = header.sequences <= room / 12 &&
                     header.documents <= (room - 12 * header.sequences) / 8;

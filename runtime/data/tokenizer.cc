@@ -62,12 +62,11 @@ class CharTokenizer final : public Tokenizer {
       const std::size_t begin = at;
       const auto found = token_of_.find(next_code_point(text, at));
       if (found == token_of_.end()) {
-        throw Error(Code::kBadArgument,
-                    "the character '" +
-                        std::string(text.substr(begin, at - begin)) +
-                        "' at byte " + std::to_string(begin) +
-                        " is not among the " + std::to_string(vocab_size()) +
-                        " of this vocabulary");
+        throw Error(
+            Code::kBadArgument,
+            "the character '" + std::string(text.substr(begin, at - begin)) +
+                "' at byte " + std::to_string(begin) + " is not among the " +
+                std::to_string(vocab_size()) + " of this vocabulary");
       }
       tokens.push_back(found->second);
     }

@@ -31,17 +31,16 @@ std::vector<std::byte> image(std::span<const std::int32_t> tokens, bool wide) {
 }
 
 [[noreturn]] void refuse(const std::string& path, int error) {
-  throw Error(Code::kBadArgument, "the token shard " + path +
-                                      " cannot be written: " +
-                                      std::strerror(error));
+  throw Error(Code::kBadArgument,
+              "the token shard " + path +
+                  " cannot be written: " + std::strerror(error));
 }
 
 // Returns 0 or the errno of what failed.
 int write_all(int file, const std::vector<std::byte>& bytes) {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t count =
-        write(file, bytes.data() + done, bytes.size() - done);
+    const ssize_t count = write(file, bytes.data() + done, bytes.size() - done);
     if (count < 0 && errno != EINTR) return errno;
     if (count > 0) done += static_cast<std::size_t>(count);
   }
@@ -60,8 +59,8 @@ void write_token_shard(const std::string& path,
                     " tokens; the form counts to 2147483647: split the text");
   }
   const std::string temporary = path + ".tmp";
-  const int file = open(temporary.c_str(),
-                        O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int file =
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) refuse(path, errno);
   int error = write_all(file, image(tokens, vocab > 65536));
   if (close(file) != 0 && error == 0) error = errno;

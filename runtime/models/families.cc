@@ -19,11 +19,12 @@ std::string text(std::int64_t number) { return std::to_string(number); }
 void check(const ModelConfig& config, std::int64_t kv_heads) {
   if (config.layers < 1 || config.width < 1 || config.heads < 1 ||
       config.vocab < 1 || config.context < 1) {
-    refuse("a model needs at least 1 of each of layers, width, heads, vocab "
-           "and context, not " +
-           text(config.layers) + ", " + text(config.width) + ", " +
-           text(config.heads) + ", " + text(config.vocab) + " and " +
-           text(config.context));
+    refuse(
+        "a model needs at least 1 of each of layers, width, heads, vocab "
+        "and context, not " +
+        text(config.layers) + ", " + text(config.width) + ", " +
+        text(config.heads) + ", " + text(config.vocab) + " and " +
+        text(config.context));
   }
   if (config.width % config.heads != 0) {
     const std::int64_t below = config.width / config.heads * config.heads;

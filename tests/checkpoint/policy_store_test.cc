@@ -118,8 +118,8 @@ TEST_F(Store, GivesASlotBackOnceOnly) {
   const Call call{*kernels_, *stream_, backend_->memory()};
   const Counting block;
   Saved saved;
-  static_cast<void>(block.forward(
-      call, call.make(Owner::kActivations, {1}), &saved));
+  static_cast<void>(
+      block.forward(call, call.make(Owner::kActivations, {1}), &saved));
   store.put({0, 2, 1}, block, call, std::move(saved));
   store.take({0, 2, 1}, block, call);
 

@@ -22,8 +22,8 @@ struct Ending {
 };
 
 Ending run(const std::string& arguments) {
-  const std::string line = std::string(CAIRN_COMMAND) + " " + arguments +
-                           " 2>&1";
+  const std::string line =
+      std::string(CAIRN_COMMAND) + " " + arguments + " 2>&1";
   FILE* pipe = popen(line.c_str(), "r");
   Ending ending;
   char buffer[4096];
@@ -57,8 +57,8 @@ class Command : public testing::Test {
     text.close();
     const Ending ending =
         run("data prepare --tokenizer char --input " + path("text.txt") +
-            " --output " + path("train.bin") + " --valid " +
-            path("valid.bin") + " --valid-fraction 0.2");
+            " --output " + path("train.bin") + " --valid " + path("valid.bin") +
+            " --valid-fraction 0.2");
     ASSERT_EQ(ending.code, 0) << ending.text;
     std::ofstream config(path("config.toml"));
     config << "[model]\nfamily = 'gpt2'\nlayers = 2\nwidth = 32\nheads = 2\n"
@@ -77,8 +77,8 @@ class Command : public testing::Test {
 
   // `cairn train` into `name`, with more arguments.
   Ending train(const std::string& name, const std::string& more = "") const {
-    return run("train " + path("config.toml") + " --set run.directory=" +
-               path(name) + " " + more);
+    return run("train " + path("config.toml") +
+               " --set run.directory=" + path(name) + " " + more);
   }
 
   nlohmann::json end_of(const std::string& name) const {
@@ -168,8 +168,7 @@ TEST_F(Command, MovesAnEarlierRunAside) {
 TEST_F(Command, AnswersAMistakeWithASentenceAndLeavesNothing) {
   expect_refused("--set train.global_batch=7", 2, {"7", "3", "6", "9"});
   expect_refused("--set train.micro_bach=3", 2, {"micro_bach", "micro_batch"});
-  expect_refused("--set data.train=" + path("nowhere.bin"), 2,
-                 {"nowhere.bin"});
+  expect_refused("--set data.train=" + path("nowhere.bin"), 2, {"nowhere.bin"});
   expect_refused("--set model.vocab=20", 2, {"train.bin", "20"});
   expect_refused("--set model.context=16", 2, {"16", "24"});
   expect_refused("--set model.family=gpt9", 2, {"gpt9", "gpt2", "llama"});
@@ -201,8 +200,9 @@ TEST_F(Command, StopsARunThatDivergesAtTheStepAndTheBlock) {
 TEST_F(Command, StopsAtAStepBorderWhenAsked) {
   const std::string line =
       "timeout -s TERM 2 " + std::string(CAIRN_COMMAND) + " train " +
-      path("config.toml") + " --set train.steps=1000000 --set run.directory=" +
-      path("run") + " > /dev/null 2>&1; echo $?";
+      path("config.toml") +
+      " --set train.steps=1000000 --set run.directory=" + path("run") +
+      " > /dev/null 2>&1; echo $?";
   FILE* pipe = popen(line.c_str(), "r");
   char code[16] = {};
   ASSERT_NE(fgets(code, sizeof(code), pipe), nullptr);

@@ -38,8 +38,8 @@ EngineOptions small_steps(int microbatches) {
 // Tokens that differ from step to step.
 std::vector<std::int32_t> tokens(const EngineOptions& options,
                                  std::uint64_t step, std::int32_t shift) {
-  std::vector<std::int32_t> all(static_cast<std::size_t>(
-      options.batch.tokens() * options.microbatches));
+  std::vector<std::int32_t> all(
+      static_cast<std::size_t>(options.batch.tokens() * options.microbatches));
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i] = static_cast<std::int32_t>((i * i + 7 * step + shift * 3 + i) % 57);
   }
@@ -73,8 +73,7 @@ Trained train(const ModelConfig& config, const std::string& policy,
 using Case = std::tuple<std::string, bool>;
 class Bits : public testing::TestWithParam<Case> {
  protected:
-  ModelConfig config_ =
-      tiny(std::get<0>(GetParam()), std::get<1>(GetParam()));
+  ModelConfig config_ = tiny(std::get<0>(GetParam()), std::get<1>(GetParam()));
 };
 
 TEST_P(Bits, AreTheSameUnderEveryActivationPolicy) {
@@ -179,8 +178,7 @@ TEST(ChoosePlan, SaysTheSmallestBudgetThatWouldDo) {
     FAIL() << "a budget one byte too small was accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kOutOfMemory);
-    EXPECT_NE(error.message().find(std::to_string(boundary)),
-              std::string::npos)
+    EXPECT_NE(error.message().find(std::to_string(boundary)), std::string::npos)
         << error.message();
   }
 }

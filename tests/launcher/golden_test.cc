@@ -1,11 +1,12 @@
 // The trainer against PyTorch: the same tiny models, tokens and optimizer, as
 // tests/golden/make_golden.py ran them.
 
+#include "tests/golden/golden.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "golden/golden.h"
 #include "launcher/engine.h"
 #include "runtime/ledger.h"
 
@@ -83,9 +84,9 @@ TEST_P(MatchesPyTorch, InEveryGradientOfTheFirstStep) {
   step(0);
 
   for (const std::string& name : golden_.names()) {
-    EXPECT_LT(relative_norm(engine_.gradient(name),
-                            golden_.tensor(name, "gradient")),
-              1e-5)
+    EXPECT_LT(
+        relative_norm(engine_.gradient(name), golden_.tensor(name, "gradient")),
+        1e-5)
         << name;
   }
 }
@@ -101,9 +102,9 @@ TEST_P(MatchesPyTorch, InTenLossesAndNormsInARow) {
   }
 }
 
-// A key bias shifts all scores of a query alike, which softmax does not see: its
-// gradient is zero but for rounding, and Adam makes whole steps of that. So the
-// key third of qkv.bias is noise in both programs, and is left out.
+// A key bias shifts all scores of a query alike, which softmax does not see:
+// its gradient is zero but for rounding, and Adam makes whole steps of that. So
+// the key third of qkv.bias is noise in both programs, and is left out.
 TEST_P(MatchesPyTorch, InTheFinalWeights) {
   for (std::size_t s = 0; s < golden_.batches.size(); ++s) step(s);
 

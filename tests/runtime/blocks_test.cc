@@ -10,9 +10,9 @@
 #include <functional>
 #include <random>
 
-#include "reference_kernels.h"
 #include "runtime/backend.h"
-#include "support/test_seed.h"
+#include "tests/runtime/reference_kernels.h"
+#include "tests/support/test_seed.h"
 
 namespace cairn {
 namespace {
@@ -28,7 +28,8 @@ class HeapMemory final : public MemoryResource {
     return std::aligned_alloc(kMemoryAlignment,
                               padded(std::max<std::size_t>(bytes, 1)));
   }
-  void deallocate(void* address, std::size_t, Owner, Stream&) noexcept override {
+  void deallocate(void* address, std::size_t, Owner,
+                  Stream&) noexcept override {
     std::free(address);
   }
 };
@@ -59,7 +60,9 @@ std::vector<BlockCase> cases() {
   return {{"gpt2", [] { return make_gpt2_block("b", transformer_shape()); }},
           {"llama", [=] { return make_llama_block("b", grouped); }},
           {"embedding",
-           [] { return make_embedding({kVocab, kWidth, 9, 0.2F, 1.0F}); },
+           [] {
+             return make_embedding({kVocab, kWidth, 9, 0.2F, 1.0F});
+           },
            true},
           {"head", [=] { return make_head(head); }, false, true},
           {"head_rms", [=] { return make_head(rms); }, false, true}};
@@ -119,10 +122,8 @@ class BlockGradients : public testing::TestWithParam<int> {
 
   Tensor ids(MemoryResource& memory, Stream& stream,
              const std::vector<std::int32_t>& values) const {
-    Tensor tensor(memory, stream, Owner::kData, DType::kI32,
-                  {kBatch.tokens()});
-    std::copy(values.begin(), values.end(),
-              tensor.view().as<std::int32_t>());
+    Tensor tensor(memory, stream, Owner::kData, DType::kI32, {kBatch.tokens()});
+    std::copy(values.begin(), values.end(), tensor.view().as<std::int32_t>());
     return tensor;
   }
 
@@ -156,11 +157,10 @@ class BlockGradients : public testing::TestWithParam<int> {
     const Tensor loss(memory, *stream, Owner::kData, DType::kF64, {1});
     call.targets = targets;
     call.loss = loss;
-    const Tensor input =
-        case_.takes_tokens
-            ? ids(memory, *stream, values_.tokens)
-            : tensor_of<double>(memory, *stream, values_.input,
-                                {kBatch.tokens(), kWidth});
+    const Tensor input = case_.takes_tokens
+                             ? ids(memory, *stream, values_.tokens)
+                             : tensor_of<double>(memory, *stream, values_.input,
+                                                 {kBatch.tokens(), kWidth});
     const Tensor out = block_->forward(call, input, nullptr);
     if (case_.gives_loss) return *loss.view().as<double>();
     double sum = 0;
@@ -260,12 +260,10 @@ TEST_P(BlockGradients, AgreeWithCentralDifferencesInFloat64) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Blocks, BlockGradients, testing::Range(0, 5),
-                         [](const auto& test) {
-                           return cases()[static_cast<std::size_t>(
-                                              test.param)]
-                               .name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Blocks, BlockGradients, testing::Range(0, 5), [](const auto& test) {
+      return cases()[static_cast<std::size_t>(test.param)].name;
+    });
 
 }  // namespace
 }  // namespace cairn

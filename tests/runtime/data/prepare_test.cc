@@ -36,8 +36,7 @@ class Prepare : public testing::Test {
   // Tokens of a shard as text, by the tokenizer that its sidecar names.
   std::string text_of(const std::string& name) const {
     const TokenShards shards(path(name), {"auto", 3, 1});
-    std::vector<std::int32_t> tokens(
-        static_cast<std::size_t>(shards.tokens()));
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(shards.tokens()));
     shards.read(0, 0, shards.tokens(), tokens.data());
     return tokenizer_of(path(name))->decode(tokens);
   }
@@ -95,9 +94,9 @@ TEST_F(Prepare, LeavesNothingWhereItCannotWrite) {
   options_.output = path("no/such/folder/train.bin");
 
   EXPECT_NE(refusal().find("no/such/folder/train.bin"), std::string::npos);
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_),
-                          fs::directory_iterator()),
-            1);
+  EXPECT_EQ(
+      std::distance(fs::directory_iterator(folder_), fs::directory_iterator()),
+      1);
 }
 
 TEST_F(Prepare, NamesTheTokenizersThereAre) {

@@ -88,9 +88,8 @@ TEST(Gpt2Tokenizer, NamesTheByteWhereATextIsNotUtf8) {
 }
 
 TEST(Gpt2Tokenizer, NamesTheFileThatIsNotAVocabulary) {
-  const std::string message = message_of([] {
-    make_gpt2_tokenizer(kData + "merges.txt", kData + "merges.txt");
-  });
+  const std::string message = message_of(
+      [] { make_gpt2_tokenizer(kData + "merges.txt", kData + "merges.txt"); });
 
   EXPECT_NE(message.find("merges.txt is not a vocabulary"), std::string::npos)
       << message;
@@ -102,7 +101,9 @@ TEST(CharTokenizer, HasTheDistinctCharactersOfItsTextInOrder) {
   EXPECT_EQ(tokenizer->vocab_size(), 5);
   EXPECT_EQ(tokenizer->encode(" abc\xc3\xa9"),
             (std::vector<std::int32_t>{0, 1, 2, 3, 4}));
-  EXPECT_EQ(tokenizer->decode(std::vector<std::int32_t>{4, 1}), "\xc3\xa9" "a");
+  EXPECT_EQ(tokenizer->decode(std::vector<std::int32_t>{4, 1}),
+            "\xc3\xa9"
+            "a");
 }
 
 TEST(CharTokenizer, FindsSixtyFiveCharactersInShakespeare) {
