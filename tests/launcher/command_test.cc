@@ -150,7 +150,7 @@ TEST_F(Command, PeaksAtThePlannedBytes) {
   ASSERT_EQ(train("run").code, 0);
 
   const auto steps = lines_of(folder_ / "run" / "metrics.jsonl");
-  EXPECT_EQ(steps.at(3)["device_peak_bytes"],
+  EXPECT_EQ(steps.at(1)["device_peak_bytes"],
             nlohmann::json::parse(plan.text)["ranks"][0]["device_peak_bytes"]);
 }
 
@@ -185,16 +185,21 @@ TEST_F(Command, RefusesAShardThatWasCutShort) {
 }
 
 TEST_F(Command, StopsARunThatDivergesAtTheStepAndTheBlock) {
+  // Decay of lr x weight_decay = 1000 a step makes the weights grow
+  // thousandfold.
   const Ending ending =
       train("run",
-            "--set optimizer.lr=1e38 --set optimizer.min_lr=1e37 "
-            "--set optimizer.warmup=0 --set optimizer.clip=0");
+            "--set optimizer.lr=1000 --set optimizer.min_lr=1000 "
+            "--set optimizer.weight_decay=1 --set optimizer.warmup=0 "
+            "--set optimizer.clip=0 --set train.steps=30");
 
   EXPECT_EQ(ending.code, 4) << ending.text;
-  EXPECT_NE(ending.text.find("step 2 has loss"), std::string::npos)
-      << ending.text;
-  EXPECT_NE(ending.text.find("block 1 of 4 (embedding)"), std::string::npos)
-      << ending.text;
+  for (const char* part : {"step ", " has loss ", "gradient norm",
+                           "the first value that is not finite is in ",
+                           " of block ", ", micro-batch 0"}) {
+    EXPECT_NE(ending.text.find(part), std::string::npos)
+        << part << " is not in: " << ending.text;
+  }
 }
 
 TEST_F(Command, StopsAtAStepBorderWhenAsked) {

@@ -38,8 +38,8 @@ TEST(Metrics, HaveEveryKeyAndNullForWhatIsNotFinite) {
             "\"tokens_per_s\":0,\"step_ms\":0,\"mfu\":null,"
             "\"device_peak_bytes\":0,\"host_peak_bytes\":0,"
             "\"offload_bytes\":0,\"ms\":{\"compute\":0,\"recompute\":0,"
-            "\"communication\":0,\"bubble\":0,\"offload\":0,"
-            "\"optimizer\":1.5,\"data\":0,\"snapshot\":0,\"other\":0}}");
+            "\"optimizer\":1.5,\"data\":0,\"communication\":0,"
+            "\"bubble\":0,\"offload\":0,\"snapshot\":0,\"other\":0}}");
 }
 
 TEST(Metrics, HaveEventLines) {
