@@ -36,23 +36,22 @@ void Timeline::Span::close() {
   std::erase(timeline.open_, index_);
 }
 
-std::array<double, kPhases> Timeline::milliseconds() const {
+std::vector<Timeline::Record> Timeline::take() {
+  require(open_.empty(), "a timeline is taken when all its spans are closed");
+  return std::exchange(spans_, {});
+}
+
+std::array<double, kPhases> milliseconds(
+    const std::vector<Timeline::Record>& spans) {
   std::array<double, kPhases> sums{};
-  for (const Record& span : spans_) {
-    if (span.end == nullptr) continue;
+  for (const Timeline::Record& span : spans) {
     const double ms = 1e3 * span.end->seconds_since(*span.begin);
     sums[static_cast<std::size_t>(span.phase)] += ms;
     if (span.parent < 0) continue;
-    const Record& parent = spans_[static_cast<std::size_t>(span.parent)];
-    if (parent.end == nullptr) continue;
-    sums[static_cast<std::size_t>(parent.phase)] -= ms;
+    const Phase outer = spans[static_cast<std::size_t>(span.parent)].phase;
+    sums[static_cast<std::size_t>(outer)] -= ms;
   }
   return sums;
-}
-
-void Timeline::clear() {
-  require(open_.empty(), "a timeline is cleared when all its spans are closed");
-  spans_.clear();
 }
 
 }  // namespace cairn

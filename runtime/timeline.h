@@ -37,7 +37,7 @@ const char* name_of(Phase phase);
 
 class Timeline {
  public:
-  // What a trace shows. `parent` is an index into spans(), or -1.
+  // What a trace shows. `parent` is an index among what take() gave, or -1.
   struct Record {
     const Stream* stream = nullptr;
     Phase phase = Phase::kOther;
@@ -82,19 +82,19 @@ class Timeline {
 
   [[nodiscard]] Span open(Stream& stream, Phase phase, std::string_view name);
 
-  // Exclusive time of each phase, over all closed spans, whose events must have
-  // been reached.
-  std::array<double, kPhases> milliseconds() const;
-
-  const std::vector<Record>& spans() const { return spans_; }
-
-  // Forgets all spans. None may be open.
-  void clear();
+  // Gives out all spans, in the order they were opened, and forgets them.
+  // Throws kBadArgument if one is open.
+  std::vector<Record> take();
 
  private:
   bool enabled_;
   std::vector<Record> spans_;
   std::vector<int> open_;  // indices into spans_, as they were opened
 };
+
+// The time of each phase, children's excluded, over spans that one take() gave
+// and whose events were reached.
+std::array<double, kPhases> milliseconds(
+    const std::vector<Timeline::Record>& spans);
 
 }  // namespace cairn
