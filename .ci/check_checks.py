@@ -20,6 +20,7 @@ GOOD = {
     "scripts/go.sh": "true\n",
     "runtime/kernels.h": "#pragma once\n\nint f();\n",
     "runtime/block.h": "#pragma once\n",
+    "tests/runtime/kernel_lab.h": "#pragma once\n",
     "runtime/cpu/body.h": "#pragma once\n",
     "runtime/cpu/body.cc": "#include <oneapi/dnnl/dnnl.hpp>\n",
     "runtime/cpu/variants/wide.cc": "#ifdef __AVX512F__\n#endif\n",

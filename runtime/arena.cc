@@ -20,27 +20,24 @@ std::size_t taken(std::size_t bytes) {
 Arena::Arena(MemoryResource& upstream, std::size_t size, Stream& stream)
     : size_(padded(size)), block_(upstream, size_, Owner::kWorkspace, stream) {
   stream.synchronize();  // from here on, any stream may use the block
-  free_.reserve(1024);
+  holes_.reserve(1024);
   streams_.reserve(kMaxStreams);
-  if (size_ > 0) free_.push_back({0, size_, 0});
 }
 
 void* Arena::allocate(std::size_t bytes, Owner owner, Stream& stream) {
   require(streams_.size() < kMaxStreams, "an arena serves under 64 streams");
   bit_of(stream);
+  reserve_holes(live_ + 1);
   const std::size_t wanted = taken(bytes);
-  const auto run = best_fit(wanted);
-  if (wanted < bytes || run == free_.end()) refuse(bytes, owner);
-  wait_for_givers(run->givers, stream);
-  const std::size_t offset = run->offset;
-  run->offset += wanted;
-  run->bytes -= wanted;
-  if (run->bytes == 0) free_.erase(run);
-  // There are at most as many gaps as allocations, and one more; with room for
-  // them, deallocate cannot run out of it.
+  if (wanted < bytes) refuse(bytes, owner);
+  const auto hole = hole_for(wanted);
+  if (hole == holes_.end()) refuse(bytes, owner);
+  wait_for_givers(hole->givers, stream);
+  const std::size_t offset = hole->offset;
+  hole->offset += wanted;
+  hole->bytes -= wanted;
+  if (hole->bytes == 0) holes_.erase(hole);
   ++live_;
-  if (free_.capacity() < live_ + 1) free_.reserve(2 * (live_ + 1));
-  high_water_ = std::max(high_water_, offset + wanted);
   return block_.data() + offset;
 }
 
@@ -49,43 +46,75 @@ void Arena::deallocate(void* address, std::size_t bytes, Owner /*owner*/,
   const Run given{static_cast<std::size_t>(static_cast<std::byte*>(address) -
                                            block_.data()),
                   taken(bytes), bit_of(stream)};
-  auto run = std::lower_bound(
-      free_.begin(), free_.end(), given,
+  auto hole = std::lower_bound(
+      holes_.begin(), holes_.end(), given,
       [](const Run& a, const Run& b) { return a.offset < b.offset; });
-  run = free_.insert(run, given);
+  hole = holes_.insert(hole, given);
   const auto join_next = [this](std::vector<Run>::iterator left) {
     const auto right = left + 1;
-    if (right == free_.end() || left->offset + left->bytes != right->offset) {
+    if (right == holes_.end() || left->offset + left->bytes != right->offset) {
       return;
     }
     left->bytes += right->bytes;
     left->givers |= right->givers;
-    free_.erase(right);
+    holes_.erase(right);
   };
-  join_next(run);
-  if (run != free_.begin()) join_next(run - 1);
+  join_next(hole);
+  if (hole != holes_.begin()) join_next(hole - 1);
   --live_;
 }
 
 std::size_t Arena::free_bytes() const {
-  std::size_t sum = 0;
-  for (const Run& run : free_) sum += run.bytes;
+  std::size_t sum = size_ - high_water_;
+  for (const Run& hole : holes_) sum += hole.bytes;
   return sum;
 }
 
 std::size_t Arena::largest_free_run() const {
-  std::size_t largest = 0;
-  for (const Run& run : free_) largest = std::max(largest, run.bytes);
+  std::size_t largest = tail_bytes();
+  for (const Run& hole : holes_) largest = std::max(largest, hole.bytes);
   return largest;
 }
 
+// A hole of at least `bytes`, or end(). Raises the mark if it must.
+std::vector<Arena::Run>::iterator Arena::hole_for(std::size_t bytes) {
+  const auto hole = best_fit(bytes);
+  return hole != holes_.end() ? hole : last_with_tail(bytes);
+}
+
 std::vector<Arena::Run>::iterator Arena::best_fit(std::size_t bytes) {
-  auto best = free_.end();
-  for (auto run = free_.begin(); run != free_.end(); ++run) {
-    if (run->bytes < bytes) continue;
-    if (best == free_.end() || run->bytes < best->bytes) best = run;
+  auto best = holes_.end();
+  for (auto hole = holes_.begin(); hole != holes_.end(); ++hole) {
+    if (hole->bytes < bytes) continue;
+    if (best == holes_.end() || hole->bytes < best->bytes) best = hole;
   }
   return best;
+}
+
+// The hole that touches the mark, or a new one there, grown to `bytes`.
+std::vector<Arena::Run>::iterator Arena::last_with_tail(std::size_t bytes) {
+  const std::size_t tail = tail_bytes();
+  if (bytes > tail) return holes_.end();
+  const std::size_t begin = size_ - tail;
+  if (begin == high_water_) holes_.push_back({begin, 0, 0});
+  holes_.back().bytes = bytes;
+  high_water_ = begin + bytes;
+  return holes_.end() - 1;
+}
+
+// What is free at the end of the arena, with the hole that touches the mark.
+std::size_t Arena::tail_bytes() const {
+  const std::size_t tail = size_ - high_water_;
+  if (holes_.empty()) return tail;
+  const Run& last = holes_.back();
+  return last.offset + last.bytes == high_water_ ? last.bytes + tail : tail;
+}
+
+// There is at most a hole on either side of each allocation, and deallocate
+// inserts one before it joins them: with this room it cannot run out of it.
+void Arena::reserve_holes(std::size_t live) {
+  const std::size_t wanted = live + 2;
+  if (holes_.capacity() < wanted) holes_.reserve(2 * wanted);
 }
 
 void Arena::refuse(std::size_t bytes, Owner owner) const {

@@ -1,7 +1,8 @@
 // An Arena reserves one block at construction and serves every allocation from
-// it: best fit, lowest address first among equals, free neighbours joined. The
-// same calls give the same offsets, so a plan made on one machine places the
-// buffers of another.
+// it: best fit among the holes below the high-water mark, lowest address first
+// among equals; only when none fits does the mark rise. So the same calls give
+// the same offsets in an arena of any size, and a rehearsal in an endless one
+// places the buffers of a real one of exactly high_water() bytes.
 //
 // Memory that one stream gave back may be given to another: the arena then
 // makes the taker wait for the giver. Streams must outlive the arena's use of
@@ -40,14 +41,18 @@ class Arena final : public MemoryResource {
     std::uint64_t givers = 0;
   };
 
+  std::vector<Run>::iterator hole_for(std::size_t bytes);
   std::vector<Run>::iterator best_fit(std::size_t bytes);
+  std::vector<Run>::iterator last_with_tail(std::size_t bytes);
+  std::size_t tail_bytes() const;
+  void reserve_holes(std::size_t live);
   [[noreturn]] void refuse(std::size_t bytes, Owner owner) const;
   void wait_for_givers(std::uint64_t givers, Stream& taker);
   std::uint64_t bit_of(Stream& stream) noexcept;
 
   std::size_t size_;
   Buffer block_;
-  std::vector<Run> free_;         // by offset, never touching each other
+  std::vector<Run> holes_;        // by offset, apart, all below the mark
   std::vector<Stream*> streams_;  // bit k of Run::givers is streams_[k]
   std::size_t live_ = 0;
   std::size_t high_water_ = 0;

@@ -48,8 +48,8 @@ std::array<double, kPhases> milliseconds(
     const double ms = 1e3 * span.end->seconds_since(*span.begin);
     sums[static_cast<std::size_t>(span.phase)] += ms;
     if (span.parent < 0) continue;
-    const auto& parent = spans[static_cast<std::size_t>(span.parent)];
-    sums[static_cast<std::size_t>(parent.phase)] -= ms;
+    const Phase outer = spans[static_cast<std::size_t>(span.parent)].phase;
+    sums[static_cast<std::size_t>(outer)] -= ms;
   }
   return sums;
 }

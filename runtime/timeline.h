@@ -37,7 +37,7 @@ const char* name_of(Phase phase);
 
 class Timeline {
  public:
-  // What a trace shows. `parent` is an index into spans(), or -1.
+  // What a trace shows. `parent` is an index among what take() gave, or -1.
   struct Record {
     const Stream* stream = nullptr;
     Phase phase = Phase::kOther;
@@ -82,8 +82,8 @@ class Timeline {
 
   [[nodiscard]] Span open(Stream& stream, Phase phase, std::string_view name);
 
-  // Moves out the spans since the last take, in the order in which they were
-  // opened. None may be open.
+  // Gives out all spans, in the order they were opened, and forgets them.
+  // Throws kBadArgument if one is open.
   std::vector<Record> take();
 
  private:
@@ -92,8 +92,8 @@ class Timeline {
   std::vector<int> open_;  // indices into spans_, as they were opened
 };
 
-// Exclusive time of each phase over `spans`, whose events must have been
-// reached.
+// The time of each phase, children's excluded, over spans that one take() gave
+// and whose events were reached.
 std::array<double, kPhases> milliseconds(
     const std::vector<Timeline::Record>& spans);
 

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/cpu/team.h"
+#include <latch>
+#include <memory>
+
 #include "runtime/error.h"
+#include "runtime/sim/sim_stream.h"
+#include "support/thrown.h"
 
 namespace cairn {
 namespace {
@@ -22,6 +26,42 @@ TEST(CpuStream, RunsMoreWorkThanItsRingHoldsInOrder) {
   EXPECT_EQ(next, 5000);
 }
 
+TEST(CpuStream, ReachesAMarkOnlyAfterTheWorkBeforeIt) {
+  std::latch gate(1);
+  CpuStream stream("s");
+
+  stream.enqueue([&] { gate.wait(); });
+  const auto mark = stream.record();
+  const bool early = mark->reached();
+  gate.count_down();
+  mark->synchronize();
+
+  EXPECT_FALSE(early);
+  EXPECT_TRUE(mark->reached());
+}
+
+TEST(CpuStream, HoldsBackWorkUntilTheOtherStreamsMark) {
+  std::latch gate(1);
+  int written = 0;
+  int seen = -1;
+  CpuStream first("a");
+  CpuStream second("b");
+
+  first.enqueue([&] {
+    gate.wait();
+    written = 7;
+  });
+  second.wait(first.record());
+  second.enqueue([&] { seen = written; });
+  const auto mark = second.record();
+  const bool early = mark->reached();
+  gate.count_down();
+  second.synchronize();
+
+  EXPECT_FALSE(early);
+  EXPECT_EQ(seen, 7);
+}
+
 TEST(CpuStream, PassesAFailureOnAndStillDoesWhatMustHappen) {
   CpuStream first("a");
   CpuStream second("b");
@@ -32,20 +72,95 @@ TEST(CpuStream, PassesAFailureOnAndStillDoesWhatMustHappen) {
   second.wait(first.record());
   second.enqueue([&] { worked = true; });
   second.enqueue_always([&] { released = true; });
+  const Error error = thrown([&] { second.synchronize(); });
 
-  EXPECT_THROW(second.synchronize(), Error);
+  EXPECT_EQ(error.code(), Code::kPeerLost);
+  EXPECT_EQ(error.message(), "rank 3 is gone");
   EXPECT_FALSE(worked);
   EXPECT_TRUE(released);
 }
 
-TEST(Team, TakesEachPieceOnceInEveryRoundAndRethrows) {
-  Team team(3);
-  std::vector<int> taken(50);
-  for (int round = 0; round < 200; ++round) {
-    team.for_each(50, [&](std::int64_t p, int) { ++taken[p]; });
+TEST(CpuStream, KeepsTheFirstFailureForGood) {
+  CpuStream lost("a");
+  CpuStream stream("b");
+
+  stream.enqueue([] { throw Error(Code::kDiverged, "first"); });
+  lost.enqueue([] { throw Error(Code::kPeerLost, "second"); });
+  stream.wait(lost.record());
+
+  for (int k = 0; k < 2; ++k) {
+    EXPECT_EQ(thrown([&] { stream.synchronize(); }).message(), "first");
   }
-  EXPECT_EQ(taken, std::vector<int>(50, 200));
-  EXPECT_THROW(team.for_each(9, [](std::int64_t, int) { throw 1; }), int);
+}
+
+TEST(CpuStream, MarksAFailureInLaterEventsOnly) {
+  CpuStream stream("s");
+  const auto before = stream.record();
+  stream.enqueue([] { throw Error(Code::kDiverged, "not finite"); });
+  const auto after = stream.record();
+
+  EXPECT_NO_THROW(before->synchronize());
+  const Error error = thrown([&] { after->synchronize(); });
+  EXPECT_EQ(error.message(), "not finite");
+  EXPECT_TRUE(after->reached());
+}
+
+TEST(CpuStream, FinishesItsQueueBeforeItGoes) {
+  int done = 0;
+  {
+    CpuStream stream("s");
+    for (int k = 0; k < 100; ++k) stream.enqueue([&] { ++done; });
+  }
+  EXPECT_EQ(done, 100);
+}
+
+TEST(CpuStream, LetsGoOfWorkOnceItRan) {
+  CpuStream stream("s");
+  auto held = std::make_shared<int>(1);
+  const std::weak_ptr<int> watched = held;
+
+  stream.enqueue([held = std::move(held)] {});
+  stream.synchronize();
+
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(CpuEvent, TellsTheTimeSinceAnEarlierOneOfAnyCpuStream) {
+  CpuStream first("a");
+  CpuStream second("b");
+  const auto begin = first.record();
+  second.wait(begin);
+  const auto end = second.record();
+  second.synchronize();
+
+  EXPECT_GE(end->seconds_since(*begin), 0.0);
+  EXPECT_EQ(begin->seconds_since(*end), -end->seconds_since(*begin));
+}
+
+TEST(CpuEvent, RefusesTimesThatAreNotKnown) {
+  std::latch gate(1);
+  CpuStream stream("s");
+  SimStream other;
+  const auto begin = stream.record();
+  stream.enqueue([&] { gate.wait(); });
+  const auto end = stream.record();
+
+  const Error unreached = thrown([&] { (void)end->seconds_since(*begin); });
+  gate.count_down();
+  stream.synchronize();
+  const Error foreign =
+      thrown([&] { (void)end->seconds_since(*other.record()); });
+
+  EXPECT_EQ(unreached.message(),
+            "times are known once both events are reached");
+  EXPECT_EQ(foreign.message(), "times of two devices cannot be compared");
+}
+
+TEST(CpuNative, NamesTheDeviceOfAnotherBackendsStream) {
+  SimStream stream;
+  const Error error = thrown([&] { cpu_native(stream); });
+  EXPECT_EQ(error.code(), Code::kBadArgument);
+  EXPECT_EQ(error.message(), "a stream of sim:0 was given to the cpu");
 }
 
 }  // namespace

@@ -8,18 +8,22 @@
 namespace cairn {
 namespace {
 
-std::uint64_t chosen() {
-  const char* given = std::getenv("CAIRN_TEST_SEED");
-  const std::uint64_t seed =
-      given != nullptr ? std::stoull(given) : std::random_device()();
-  std::cout << "CAIRN_TEST_SEED=" << seed << std::endl;
-  return seed;
+std::uint64_t choose() {
+  if (const char* text = std::getenv("CAIRN_TEST_SEED")) {
+    return std::stoull(text);
+  }
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
 }
 
 }  // namespace
 
 std::uint64_t test_seed() {
-  static const std::uint64_t seed = chosen();
+  static const std::uint64_t seed = [] {
+    const std::uint64_t chosen = choose();
+    std::cout << "CAIRN_TEST_SEED=" << chosen << std::endl;
+    return chosen;
+  }();
   return seed;
 }
 

@@ -1,5 +1,4 @@
-// The seed of a test run's random inputs: CAIRN_TEST_SEED, or a fresh one.
-// Printed once, so that a failure can be had again.
+// The seed of what tests draw at random.
 
 #pragma once
 
@@ -7,6 +6,8 @@
 
 namespace cairn {
 
+// CAIRN_TEST_SEED of the environment, or a random number; the same for the
+// whole process. Printed at the first call, so that a failure can be repeated.
 std::uint64_t test_seed();
 
 }  // namespace cairn
