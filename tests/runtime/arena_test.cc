@@ -12,7 +12,7 @@
 #include "runtime/sim/sim_memory.h"
 #include "runtime/sim/sim_stream.h"
 #include "tests/support/test_seed.h"
-#include "support/thrown.h"
+#include "tests/support/thrown.h"
 
 namespace cairn {
 namespace {

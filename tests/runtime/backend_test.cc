@@ -5,7 +5,7 @@
 #include <array>
 
 #include "runtime/tensor.h"
-#include "support/thrown.h"
+#include "tests/support/thrown.h"
 
 namespace cairn {
 namespace {

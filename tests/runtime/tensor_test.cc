@@ -7,7 +7,7 @@
 #include "runtime/ledger.h"
 #include "runtime/sim/sim_memory.h"
 #include "runtime/sim/sim_stream.h"
-#include "support/thrown.h"
+#include "tests/support/thrown.h"
 
 namespace cairn {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "support/thrown.h"
+#include "tests/support/thrown.h"
 
 namespace cairn {
 namespace {
