@@ -4,6 +4,7 @@
 
 #include <latch>
 #include <memory>
+#include <utility>
 
 #include "runtime/error.h"
 #include "runtime/sim/sim_stream.h"
