@@ -13,11 +13,13 @@
 namespace cairn {
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
-  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without waiting, so that a pipe is refused and not waited for.
+  const int file = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat status {};
-  if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+  const bool known = file >= 0 && fstat(file, &status) == 0;
+  if (!known || !S_ISREG(status.st_mode)) {
     const std::string reason =
-        file >= 0 && errno == 0 ? "not a file" : std::strerror(errno);
+        known ? "it is not a regular file" : std::strerror(errno);
     if (file >= 0) close(file);
     throw Error(Code::kBadArgument,
                 "the tokens in " + path_ + " cannot be read: " + reason);
@@ -27,11 +29,12 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   if (size_ > 0) {
     mapped = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
   }
+  const int error = errno;
   close(file);
   if (mapped == MAP_FAILED) {
     throw Error(Code::kBadArgument,
                 "the tokens in " + path_ +
-                    " cannot be mapped: " + std::strerror(errno));
+                    " cannot be mapped: " + std::strerror(error));
   }
   data_ = static_cast<std::byte*>(mapped);
 }

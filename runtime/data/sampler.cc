@@ -40,6 +40,7 @@ std::uint64_t mix(std::uint64_t x, int half, std::uint64_t seed,
 Windows::Windows(const TokenShards& shards, std::int64_t sequence,
                  std::int64_t slack)
     : shards_(shards), sequence_(sequence) {
+  require(sequence > 0, "a window has at least one token");
   for (int s = 0; s < shards.shards(); ++s) {
     first_.push_back(count_);
     const std::int64_t room = shards.tokens(s) - 1 - slack;
@@ -55,6 +56,7 @@ Windows::Windows(const TokenShards& shards, std::int64_t sequence,
 
 void Windows::read(std::uint64_t window, std::int64_t offset,
                    std::int32_t* inputs, std::int32_t* targets) const {
+  require(window < count_, "a window past the last was asked for");
   const auto after = std::upper_bound(first_.begin(), first_.end(), window);
   const auto shard = static_cast<int>(after - first_.begin()) - 1;
   const auto position =

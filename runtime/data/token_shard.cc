@@ -1,6 +1,9 @@
 #include "runtime/data/token_shard.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "runtime/error.h"
@@ -30,8 +33,31 @@ void widen(const std::byte* from, std::int64_t count, std::int32_t* out) {
   }
 }
 
+// `path` is PREFIX, PREFIX.bin or PREFIX.idx; PREFIX may have dots.
 std::string with_extension(const std::string& path, const char* extension) {
-  return fs::path(path).replace_extension(extension).string();
+  const fs::path file(path);
+  const bool whole = file.extension() == ".bin" || file.extension() == ".idx";
+  return (whole ? path.substr(0, path.size() - 4) : path) + extension;
+}
+
+// Whether any of `count` stored tokens is not in [0, vocab). Seen as unsigned,
+// a negative token is a large one.
+template <typename T>
+bool outside(const std::byte* from, std::int64_t count, std::int64_t vocab) {
+  using U = std::make_unsigned_t<T>;
+  const std::uint64_t limit =
+      std::min(static_cast<std::uint64_t>(vocab),
+               static_cast<std::uint64_t>(std::numeric_limits<T>::max()) + 1);
+  if (limit > std::numeric_limits<U>::max()) return false;
+  const auto bound = static_cast<U>(limit);
+  bool any = false;
+  for (std::int64_t i = 0; i < count; ++i) {
+    U value;
+    std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(U),
+                sizeof(U));
+    any |= value >= bound;
+  }
+  return any;
 }
 
 }  // namespace
@@ -101,8 +127,37 @@ void TokenShard::read(std::int64_t position, std::int64_t count,
   }
 }
 
+bool TokenShard::any_outside(std::int64_t position, std::int64_t count,
+                             std::int64_t vocab) const {
+  const std::byte* from = file_->data() + offset_ +
+                          static_cast<std::size_t>(position) * size_of(width_);
+  switch (width_) {
+    case TokenWidth::kU8:
+      return outside<std::uint8_t>(from, count, vocab);
+    case TokenWidth::kI8:
+      return outside<std::int8_t>(from, count, vocab);
+    case TokenWidth::kI16:
+      return outside<std::int16_t>(from, count, vocab);
+    case TokenWidth::kU16:
+      return outside<std::uint16_t>(from, count, vocab);
+    case TokenWidth::kI32:
+      return outside<std::int32_t>(from, count, vocab);
+    case TokenWidth::kU32:
+      return outside<std::uint32_t>(from, count, vocab);
+    case TokenWidth::kI64:
+      return outside<std::int64_t>(from, count, vocab);
+  }
+  return true;
+}
+
+// In spans, each without branches; only one with a fault is looked through.
 void TokenShard::check_vocabulary(std::int64_t vocab) const {
-  for (std::int64_t i = 0; i < tokens_; ++i) {
+  constexpr std::int64_t kSpan = 4096;
+  std::int64_t i = 0;
+  while (i < tokens_ && !any_outside(i, std::min(kSpan, tokens_ - i), vocab)) {
+    i += kSpan;
+  }
+  for (; i < tokens_; ++i) {
     const std::int64_t id = token(i);
     if (id >= 0 && id < vocab) continue;
     refuse(path() + ": token " + std::to_string(id) + " at position " +
@@ -197,46 +252,61 @@ MegatronIndex read_header(const MappedFile& index) {
   const std::uint64_t room = index.size() - kMegatronHeader;
   const bool fits = header.sequences <= room / 12 &&
                     header.documents <= (room - 12 * header.sequences) / 8;
-  if (!fits) {
+  const std::uint64_t want =
+      kMegatronHeader + 12 * header.sequences + 8 * header.documents;
+  if (!fits || index.size() != want) {
     refuse(path + " has " + std::to_string(index.size()) + " bytes; " +
            std::to_string(header.sequences) + " sequences and " +
-           std::to_string(header.documents) + " document borders need more");
+           std::to_string(header.documents) + " document borders make " +
+           (fits ? std::to_string(want) : "more"));
   }
   return header;
 }
 
-// The tokens of all sequences, which must lie back to back.
+// Documents are runs of whole sequences: their borders rise from 0 to S.
+void check_documents(const MappedFile& index, const MegatronIndex& header) {
+  const std::size_t documents = kMegatronHeader + 12 * header.sequences;
+  std::uint64_t before = 0;
+  for (std::uint64_t d = 0; d < header.documents; ++d) {
+    const auto border = index.at<std::uint64_t>(documents + 8 * d);
+    if (border < before || border > header.sequences ||
+        (d == 0 && border > 0)) {
+      refuse(index.path() + ": document border " + std::to_string(d) + " is " +
+             std::to_string(border) + "; borders rise from 0 to " +
+             std::to_string(header.sequences));
+    }
+    before = border;
+  }
+  if (header.documents == 0 || before != header.sequences) {
+    refuse(index.path() + ": the last of " + std::to_string(header.documents) +
+           " document borders is at sequence " + std::to_string(before) +
+           " of " + std::to_string(header.sequences));
+  }
+}
+
+// The tokens of all sequences, which must lie back to back and fill the file.
 std::int64_t check_index(const MappedFile& index, const MegatronIndex& header,
-                         std::size_t bin_bytes) {
+                         const MappedFile& bin) {
   const std::size_t pointers = kMegatronHeader + 4 * header.sequences;
   const auto width = static_cast<std::int64_t>(size_of(header.width));
-  std::int64_t tokens = 0;
+  std::int64_t bytes = 0;
   for (std::uint64_t s = 0; s < header.sequences; ++s) {
     const auto length = index.at<std::int32_t>(kMegatronHeader + 4 * s);
     const auto pointer = index.at<std::int64_t>(pointers + 8 * s);
-    if (length < 0 || pointer != tokens * width) {
+    if (length < 0 || pointer != bytes) {
       refuse(index.path() + ": sequence " + std::to_string(s) + " has " +
              std::to_string(length) + " tokens at byte " +
              std::to_string(pointer) + "; it should begin at byte " +
-             std::to_string(tokens * width));
+             std::to_string(bytes));
     }
-    tokens += length;
+    bytes += length * width;
   }
-  const std::size_t documents = pointers + 8 * header.sequences;
-  if (header.documents > 0) {
-    const auto last =
-        index.at<std::uint64_t>(documents + 8 * (header.documents - 1));
-    if (last != header.sequences) {
-      refuse(index.path() + ": the last document ends at sequence " +
-             std::to_string(last) + " of " + std::to_string(header.sequences));
-    }
+  check_documents(index, header);
+  if (static_cast<std::uint64_t>(bytes) != bin.size()) {
+    refuse(bin.path() + " has " + std::to_string(bin.size()) +
+           " bytes; its index says " + std::to_string(bytes));
   }
-  if (static_cast<std::uint64_t>(tokens * width) > bin_bytes) {
-    refuse(with_extension(index.path(), ".bin") + " has " +
-           std::to_string(bin_bytes) + " bytes; its index needs " +
-           std::to_string(tokens * width));
-  }
-  return tokens;
+  return bytes / width;
 }
 
 }  // namespace
@@ -245,7 +315,7 @@ std::unique_ptr<TokenShard> open_megatron(const std::string& path) {
   const MappedFile index(with_extension(path, ".idx"));
   auto bin = std::make_unique<MappedFile>(with_extension(path, ".bin"));
   const MegatronIndex header = read_header(index);
-  const std::int64_t tokens = check_index(index, header, bin->size());
+  const std::int64_t tokens = check_index(index, header, *bin);
   return std::make_unique<TokenShard>(std::move(bin), header.width, 0, tokens);
 }
 
@@ -258,7 +328,10 @@ std::unique_ptr<TokenShard> open_shard(const std::string& path,
     refuse("data.format = \"" + format +
            "\"; there are auto, llmc, nanogpt, megatron");
   }
-  if (fs::exists(with_extension(path, ".idx"))) return open_megatron(path);
+  std::error_code ignored;
+  if (fs::exists(with_extension(path, ".idx"), ignored)) {
+    return open_megatron(path);
+  }
   const MappedFile file(path);
   if (file.size() >= 4) {
     const auto magic = file.at<std::int32_t>(0);

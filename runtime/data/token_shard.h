@@ -33,6 +33,9 @@ class TokenShard {
   void check_vocabulary(std::int64_t vocab) const;
 
  private:
+  bool any_outside(std::int64_t position, std::int64_t count,
+                   std::int64_t vocab) const;
+
   std::unique_ptr<MappedFile> file_;
   TokenWidth width_;
   std::size_t offset_;

@@ -13,6 +13,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const fs::path& file = entry->path();
+    if (file.extension() == ".bin") files.push_back(file.string());
+  }
+  if (error) {
+    throw Error(Code::kBadArgument,
+                "the folder " + folder + " cannot be read: " + error.message());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
 std::vector<std::string> matches(const std::string& pattern) {
   glob_t found{};
   std::vector<std::string> paths;
@@ -20,19 +36,23 @@ std::vector<std::string> matches(const std::string& pattern) {
     paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   }
   globfree(&found);
-  return paths;  // sorted by glob
+  std::erase_if(paths, [](const std::string& path) {
+    return fs::path(path).extension() == ".idx";
+  });
+  std::sort(paths.begin(), paths.end());
+  return paths;
 }
 
-// The files that `path` stands for. A single path stands for itself, so that
-// opening it tells what is wrong with it.
+// The files that `path` stands for. What is there stands for itself, whatever
+// its name; a single path too, so that opening it tells what is wrong with it.
 std::vector<std::string> files_of(const std::string& path) {
-  const bool pattern = path.find_first_of("*?") != std::string::npos;
-  const bool folder = fs::is_directory(path);
+  std::error_code ignored;
+  const bool folder = fs::is_directory(path, ignored);
+  const bool pattern = path.find_first_of("*?[") != std::string::npos &&
+                       !fs::exists(path, ignored);
   if (!pattern && !folder) return {path};
-  std::vector<std::string> files = matches(folder ? path + "/*.bin" : path);
-  std::erase_if(files, [](const std::string& file) {
-    return fs::path(file).extension() == ".idx";
-  });
+  const std::vector<std::string> files =
+      folder ? files_in(path) : matches(path);
   if (files.empty()) {
     throw Error(Code::kBadArgument,
                 "no token shards are at " + path +
@@ -41,20 +61,37 @@ std::vector<std::string> files_of(const std::string& path) {
   return files;
 }
 
+// A token is an std::int32_t that is not negative.
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 31;
+
+void check(const TokenOptions& options) {
+  if (options.sequence < 1 || options.sequence >= kMostTokens) {
+    throw Error(Code::kBadArgument,
+                "data.sequence = " + std::to_string(options.sequence) +
+                    " is not from 1 to " + std::to_string(kMostTokens - 1));
+  }
+  if (options.vocab < 0 || options.vocab > kMostTokens) {
+    throw Error(Code::kBadArgument,
+                "a vocabulary of " + std::to_string(options.vocab) +
+                    " is not from 0 to " + std::to_string(kMostTokens));
+  }
+}
+
 }  // namespace
 
 TokenShards::TokenShards(const std::string& path, const TokenOptions& options) {
+  check(options);
   for (const std::string& file : files_of(path)) {
     shards_.push_back(open_shard(file, options.format));
     const TokenShard& shard = *shards_.back();
-    if (shard.tokens() < options.sequence + 1) {
+    if (shard.tokens() <= options.sequence) {
       throw Error(Code::kBadArgument,
                   shard.path() + " has " + std::to_string(shard.tokens()) +
                       " tokens; one sample of data.sequence = " +
                       std::to_string(options.sequence) + " takes " +
                       std::to_string(options.sequence + 1));
     }
-    if (options.vocab > 0) shard.check_vocabulary(options.vocab);
+    shard.check_vocabulary(options.vocab > 0 ? options.vocab : kMostTokens);
   }
 }
 

@@ -18,7 +18,7 @@ namespace cairn {
 
 struct TokenOptions {
   std::string format = "auto";  // "llmc", "nanogpt", "megatron"
-  std::int64_t vocab = 0;       // every token must be below it; 0: unchecked
+  std::int64_t vocab = 0;       // every token must be below it; 0: 2^31
   std::int64_t sequence = 1;    // a sample is sequence + 1 tokens
 };
 
@@ -27,10 +27,11 @@ class TokenShard;
 
 class TokenShards {
  public:
-  // `path` is a file, a directory (all its *.bin), or a pattern with * or ?;
-  // several files are read in order of name. With "auto", a file with an .idx
-  // beside it is Megatron's, one with llm.c's number in front is llm.c's, and
-  // any other is nanoGPT's.
+  // `path` is a file, a directory (all its *.bin), or a pattern with *, ? or
+  // [; Megatron's may be PREFIX, PREFIX.bin or PREFIX.idx. Several files are
+  // read in order of name. With "auto", a file with an .idx beside it is
+  // Megatron's, one with llm.c's number in front is llm.c's, and any other is
+  // nanoGPT's.
   TokenShards(const std::string& path, const TokenOptions& options);
   ~TokenShards();
 

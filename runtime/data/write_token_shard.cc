@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <vector>
 
@@ -47,6 +48,18 @@ int write_all(int file, const std::vector<std::byte>& bytes) {
   return fsync(file) == 0 ? 0 : errno;
 }
 
+void check(const std::string& path, std::span<const std::int32_t> tokens,
+           std::int64_t vocab) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && tokens[i] < vocab) continue;
+    throw Error(Code::kBadArgument,
+                "the token shard " + path + " cannot be written: token " +
+                    std::to_string(tokens[i]) + " at position " +
+                    std::to_string(i) + " is not in a vocabulary of " +
+                    std::to_string(vocab));
+  }
+}
+
 }  // namespace
 
 void write_token_shard(const std::string& path,
@@ -58,11 +71,13 @@ void write_token_shard(const std::string& path,
                     std::to_string(tokens.size()) +
                     " tokens; the form counts to 2147483647: split the text");
   }
-  const std::string temporary = path + ".tmp";
+  check(path, tokens, vocab);
+  const std::vector<std::byte> bytes = image(tokens, vocab > 65536);
+  const std::string temporary = path + "." + std::to_string(getpid()) + ".tmp";
   const int file =
-      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (file < 0) refuse(path, errno);
-  int error = write_all(file, image(tokens, vocab > 65536));
+  int error = write_all(file, bytes);
   if (close(file) != 0 && error == 0) error = errno;
   if (error == 0 && rename(temporary.c_str(), path.c_str()) != 0) {
     error = errno;
