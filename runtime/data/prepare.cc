@@ -74,7 +74,22 @@ std::unique_ptr<Tokenizer> make_tokenizer(const PrepareOptions& options,
          "\"; there are gpt2, byte, char");
 }
 
-// Where the validation text begins: the line border at or after its share.
+// The line border at or after `at`; else the last one before; else, in a text
+// of one line, the next border of a character.
+std::size_t border_near(std::string_view text, std::size_t at) {
+  const std::size_t inner = text.size() - 1;  // no border behind the last byte
+  const std::size_t after = text.find('\n', at == 0 ? 0 : at - 1);
+  if (after < inner) return after + 1;
+  const std::size_t before = text.substr(0, inner).rfind('\n');
+  if (before != std::string_view::npos) return before + 1;
+  while (at < text.size() &&
+         (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) {
+    ++at;
+  }
+  return at;
+}
+
+// Where the validation text begins.
 std::size_t border(const std::string& text, const PrepareOptions& options) {
   if (options.valid_output.empty()) return text.size();
   if (!(options.valid_fraction > 0 && options.valid_fraction < 1)) {
@@ -83,8 +98,7 @@ std::size_t border(const std::string& text, const PrepareOptions& options) {
   }
   const auto at = static_cast<std::size_t>(static_cast<double>(text.size()) *
                                            (1 - options.valid_fraction));
-  const std::size_t line = text.find('\n', at);
-  const std::size_t cut = line == std::string::npos ? at : line + 1;
+  const std::size_t cut = border_near(text, at);
   if (cut == 0 || cut == text.size()) {
     refuse("a text of " + std::to_string(text.size()) +
            " bytes leaves nothing for one side of a split at " +

@@ -20,7 +20,7 @@ struct PrepareOptions {
   std::vector<std::string> inputs;
   std::string output;
   std::string valid_output;     // "": everything is for training
-  double valid_fraction = 0.1;  // of the text, its end, cut at a line border
+  double valid_fraction = 0.1;  // of the text, its end, from a line border
 };
 
 struct PrepareReport {
