@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <queue>
 #include <sstream>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -44,7 +45,7 @@ class ByteDecoder {
   std::string bytes(std::string_view token, const std::string& file) const {
     std::string out;
     for (std::size_t at = 0; at < token.size();) {
-      const auto found = byte_of_.find(next_code_point(token, at));
+      const auto found = byte_of_.find(code_point(token, at, file));
       if (found == byte_of_.end()) {
         refuse(file + ": the token " + std::string(token) +
                " has a character that stands for no byte");
@@ -55,6 +56,15 @@ class ByteDecoder {
   }
 
  private:
+  static std::uint32_t code_point(std::string_view token, std::size_t& at,
+                                  const std::string& file) {
+    try {
+      return next_code_point(token, at);
+    } catch (const Error&) {
+      refuse(file + ": a token is not UTF-8");
+    }
+  }
+
   std::unordered_map<std::uint32_t, std::uint32_t> byte_of_;
 };
 
@@ -88,7 +98,7 @@ class Gpt2Tokenizer final : public Tokenizer {
     return static_cast<std::int64_t>(bytes_.size());
   }
 
-  std::vector<std::int32_t> encode(std::string_view text) override {
+  std::vector<std::int32_t> encode(std::string_view text) const override {
     for (std::size_t at = 0; at < text.size();) next_code_point(text, at);
     std::vector<std::int32_t> tokens;
     pretokenizer_.split(text, [&](std::string_view piece) {
@@ -130,10 +140,12 @@ class Gpt2Tokenizer final : public Tokenizer {
                token + " is " + id.dump());
       }
       seen[id.get<std::size_t>()] = true;
-      const bool special = token.rfind("<|", 0) == 0;
+      const bool special = token.starts_with("<|") && token.ends_with("|>");
       bytes_[id.get<std::size_t>()] =
           special ? token : decoder.bytes(token, path);
-      if (!special) {
+      if (special) {
+        ++special_;
+      } else {
         id_of_[bytes_[id.get<std::size_t>()]] = id.get<std::int32_t>();
       }
     }
@@ -167,14 +179,30 @@ class Gpt2Tokenizer final : public Tokenizer {
       }
       const std::string left = decoder.bytes(line.substr(0, space), where);
       const std::string right = decoder.bytes(line.substr(space + 1), where);
-      merges_.emplace(pair_key(id_of(left, where), id_of(right, where)),
-                      Merge{rank++, id_of(left + right, where)});
+      const Merge merge{rank++, id_of(left + right, where)};
+      const std::uint64_t key =
+          pair_key(id_of(left, where), id_of(right, where));
+      if (!merges_.emplace(key, merge).second) {
+        refuse(where + ": " + line + " is listed a second time");
+      }
     }
-    if (rank == 0) refuse(path + " holds no merges");
+    check_count(path, rank);
   }
 
-  const std::vector<std::int32_t>& tokens_of(std::string_view piece) {
+  // Every token is a byte, the outcome of one merge, or special.
+  void check_count(const std::string& path, std::int64_t merges) const {
+    const std::int64_t want = vocab_size() - 256 - special_;
+    if (merges == want) return;
+    refuse(path + " holds " + std::to_string(merges) +
+           " merges, but a vocabulary of " + std::to_string(vocab_size()) +
+           " tokens, " + std::to_string(special_) + " of them special, needs " +
+           std::to_string(want) + "; take the two files of one model");
+  }
+
+  const std::vector<std::int32_t>& tokens_of(std::string_view piece) const {
     constexpr std::size_t kCached = 64;  // bytes; longer pieces hardly recur
+    constexpr std::size_t kPieces = 1 << 20;
+    if (cache_.size() >= kPieces) cache_.clear();
     if (piece.size() > kCached) {
       long_piece_ = merged(piece);
       return long_piece_;
@@ -191,8 +219,10 @@ class Gpt2Tokenizer final : public Tokenizer {
   std::unordered_map<std::string, std::int32_t> id_of_;
   std::array<std::int32_t, 256> byte_tokens_{};
   std::unordered_map<std::uint64_t, Merge> merges_;
-  std::unordered_map<std::string, std::vector<std::int32_t>> cache_;
-  std::vector<std::int32_t> long_piece_;
+  std::int64_t special_ = 0;
+  // By piece, and the last one too long for that.
+  mutable std::unordered_map<std::string, std::vector<std::int32_t>> cache_;
+  mutable std::vector<std::int32_t> long_piece_;
 };
 
 // Merges the pair of lowest rank, leftmost first, until no pair has a rank: a

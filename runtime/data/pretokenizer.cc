@@ -1,5 +1,6 @@
 #include "runtime/data/pretokenizer.h"
 
+#include <cstdint>
 #include <string>
 
 #define PCRE2_CODE_UNIT_WIDTH 8  // the library's own way of choosing UTF-8
@@ -38,9 +39,11 @@ PreTokenizer::PreTokenizer() : compiled_(std::make_unique<Compiled>()) {
   const std::string text = pattern();
   int error = 0;
   PCRE2_SIZE offset = 0;
-  compiled_->code = pcre2_compile(
-      reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-      PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &error, &offset, nullptr);
+  // Anchored here, not at each match: the JIT does not take that option there.
+  constexpr std::uint32_t kOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED;
+  compiled_->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                    kOptions, &error, &offset, nullptr);
   if (compiled_->code == nullptr) {
     throw Error(Code::kDeviceFault, "PCRE2 cannot compile GPT-2's pattern: " +
                                         std::to_string(error) + " at " +
@@ -54,14 +57,15 @@ PreTokenizer::PreTokenizer() : compiled_(std::make_unique<Compiled>()) {
 
 PreTokenizer::~PreTokenizer() = default;
 
-void PreTokenizer::split(std::string_view text,
-                         const std::function<void(std::string_view)>& piece) {
+void PreTokenizer::split(
+    std::string_view text,
+    const std::function<void(std::string_view)>& piece) const {
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   std::size_t at = 0;
   while (at < text.size()) {
-    const int found = pcre2_match(compiled_->code, subject, text.size(), at,
-                                  PCRE2_NO_UTF_CHECK | PCRE2_ANCHORED,
-                                  compiled_->match, nullptr);
+    const int found =
+        pcre2_match(compiled_->code, subject, text.size(), at,
+                    PCRE2_NO_UTF_CHECK, compiled_->match, nullptr);
     if (found < 0) {
       throw Error(Code::kDeviceFault,
                   "PCRE2 ends with " + std::to_string(found) + " at byte " +

@@ -19,9 +19,9 @@ class PreTokenizer {
   PreTokenizer& operator=(const PreTokenizer&) = delete;
 
   // Calls `piece` with each piece in order; together they are the text, which
-  // must be UTF-8.
+  // must be UTF-8. Not from two threads at once.
   void split(std::string_view text,
-             const std::function<void(std::string_view)>& piece);
+             const std::function<void(std::string_view)>& piece) const;
 
  private:
   struct Compiled;

@@ -22,7 +22,7 @@ class ByteTokenizer final : public Tokenizer {
   std::string name() const override { return "byte"; }
   std::int64_t vocab_size() const override { return 256; }
 
-  std::vector<std::int32_t> encode(std::string_view text) override {
+  std::vector<std::int32_t> encode(std::string_view text) const override {
     std::vector<std::int32_t> tokens;
     tokens.reserve(text.size());
     for (const char c : text) tokens.push_back(static_cast<unsigned char>(c));
@@ -56,7 +56,7 @@ class CharTokenizer final : public Tokenizer {
     return static_cast<std::int64_t>(characters_.size());
   }
 
-  std::vector<std::int32_t> encode(std::string_view text) override {
+  std::vector<std::int32_t> encode(std::string_view text) const override {
     std::vector<std::int32_t> tokens;
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t begin = at;

@@ -1,6 +1,7 @@
 // Text to tokens and back: bytes, characters, and GPT-2's byte-level BPE.
 //
-// Threads: a tokenizer may be used from one thread at a time (it caches).
+// Threads: a tokenizer may be used from one thread at a time, even to encode,
+// which is const but caches.
 // Errors: kBadArgument, naming file and line or the byte offset in the text.
 
 #pragma once
@@ -22,7 +23,7 @@ class Tokenizer {
   virtual std::string name() const = 0;
   virtual std::int64_t vocab_size() const = 0;
 
-  virtual std::vector<std::int32_t> encode(std::string_view text) = 0;
+  virtual std::vector<std::int32_t> encode(std::string_view text) const = 0;
   virtual std::string decode(std::span<const std::int32_t> tokens) const = 0;
 };
 

@@ -6,6 +6,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "runtime/data/token_shards.h"
 #include "runtime/error.h"
@@ -51,6 +54,16 @@ class Prepare : public testing::Test {
     return "no error";
   }
 
+  std::ptrdiff_t files() const {
+    return std::distance(fs::directory_iterator(folder_),
+                         fs::directory_iterator());
+  }
+
+  nlohmann::json sidecar(const std::string& shard) const {
+    std::ifstream in(path(shard + ".json"));
+    return nlohmann::json::parse(in);
+  }
+
   fs::path folder_;
   PrepareOptions options_;
 };
@@ -88,15 +101,98 @@ TEST_F(Prepare, NamesATextThatIsNotThereOrEmpty) {
   std::ofstream(path("empty.txt")).close();
   options_.inputs = {path("empty.txt")};
   EXPECT_NE(refusal().find("empty.txt is empty"), std::string::npos);
+
+  options_.inputs = {folder_.string()};
+  EXPECT_NE(refusal().find("cannot be read"), std::string::npos);
 }
 
 TEST_F(Prepare, LeavesNothingWhereItCannotWrite) {
   options_.output = path("no/such/folder/train.bin");
 
   EXPECT_NE(refusal().find("no/such/folder/train.bin"), std::string::npos);
-  EXPECT_EQ(
-      std::distance(fs::directory_iterator(folder_), fs::directory_iterator()),
-      1);
+  EXPECT_EQ(files(), 1);
+}
+
+TEST_F(Prepare, LeavesNoTrainingShardWhereValidationCannotBeWritten) {
+  options_.valid_output = path("no/such/folder/valid.bin");
+  EXPECT_NE(refusal().find("no/such/folder/valid.bin"), std::string::npos);
+  EXPECT_EQ(files(), 1);
+
+  fs::create_directory(path("folder"));
+  options_.valid_output = path("folder");
+  EXPECT_NE(refusal().find("is a folder"), std::string::npos);
+  EXPECT_EQ(files(), 2);
+}
+
+TEST_F(Prepare, DoesNotWriteOverAnInputOrTheOtherOutput) {
+  options_.output = path("./text.txt");
+  EXPECT_NE(refusal().find("an input or the other output"), std::string::npos);
+
+  options_.output = options_.valid_output;
+  EXPECT_NE(refusal().find("an input or the other output"), std::string::npos);
+  EXPECT_EQ(files(), 1);
+}
+
+TEST_F(Prepare, LeavesShardsAndSidecarsAndNothingElse) {
+  const PrepareReport report = prepare_tokens(options_);
+
+  EXPECT_EQ(files(), 5);
+  for (const char* shard : {"train.bin", "valid.bin"}) {
+    EXPECT_EQ(sidecar(shard)["tokenizer"], "char");
+    EXPECT_EQ(sidecar(shard)["vocab_size"], 3);
+    EXPECT_EQ(sidecar(shard)["characters"], "\nab");
+    EXPECT_EQ(sidecar(shard)["unigram_entropy"], report.unigram_entropy);
+  }
+  EXPECT_EQ(sidecar("train.bin")["tokens"], 16);
+  EXPECT_EQ(sidecar("valid.bin")["tokens"], 3);
+}
+
+TEST_F(Prepare, ReadsGpt2TokensBackBySidecar) {
+  const std::string data = std::string(CAIRN_SOURCE_DIR) + "/examples/data/";
+  options_.tokenizer = "gpt2";
+  options_.vocab = data + "vocab.json";
+  options_.merges = data + "merges.txt";
+
+  const PrepareReport report = prepare_tokens(options_);
+
+  EXPECT_EQ(report.vocab, 50257);
+  EXPECT_TRUE(fs::path(sidecar("train.bin")["vocab"]).is_absolute());
+  const auto tokenizer = tokenizer_of(path("train.bin"));
+  EXPECT_EQ(tokenizer->name(), "gpt2");
+  EXPECT_EQ(static_cast<std::int64_t>(
+                tokenizer->encode("aab\nabb\naaa\nbbb\n").size()),
+            report.train_tokens);
+}
+
+TEST_F(Prepare, TakesTheLineBorderBeforeALongLastLine) {
+  std::ofstream(path("text.txt")) << "b\nabababababa\n";
+
+  prepare_tokens(options_);
+
+  EXPECT_EQ(text_of("train.bin"), "b\n");
+  EXPECT_EQ(text_of("valid.bin"), "abababababa\n");
+}
+
+TEST_F(Prepare, CutsATextOfOneLineBetweenCharacters) {
+  std::ofstream(path("text.txt")) << "\xe2\x82\xac\xe2\x82\xac"
+                                     "a";
+  options_.valid_fraction = 0.4;  // from byte 4, inside the second character
+
+  const PrepareReport report = prepare_tokens(options_);
+
+  EXPECT_EQ(report.train_tokens + report.valid_tokens, 3);
+}
+
+TEST_F(Prepare, CountsCharactersNotBytes) {
+  std::ofstream(path("text.txt")) << "\xc3\xa9\n\xc3\xa9\n\xc3\xa9\n";
+
+  const PrepareReport report = prepare_tokens(options_);
+
+  EXPECT_EQ(report.characters, 6);
+  EXPECT_GE(report.seconds, 0);
+  std::ostringstream out;
+  print(report, out);
+  EXPECT_NE(out.str().find("6 characters"), std::string::npos) << out.str();
 }
 
 TEST_F(Prepare, NamesTheTokenizersThereAre) {
@@ -111,8 +207,13 @@ TEST(TokenizerOf, IsNullWithoutASidecarAndRefusesABrokenOne) {
   const std::string shard = (folder / "x.bin").string();
   EXPECT_EQ(tokenizer_of(shard), nullptr);
 
-  std::ofstream(shard + ".json") << "{\"tokenizer\": 3}";
-  EXPECT_THROW(tokenizer_of(shard), Error);
+  for (const char* broken :
+       {"", "[", "[]", R"({"tokenizer": 3})", R"({"tokenizer": "words"})",
+        R"({"tokenizer": "char"})",
+        R"({"tokenizer": "byte", "vocab_size": 255})"}) {
+    std::ofstream(shard + ".json") << broken;
+    EXPECT_THROW(tokenizer_of(shard), Error) << broken;
+  }
   fs::remove_all(folder);
 }
 

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "runtime/data/pretokenizer.h"
 #include "runtime/error.h"
 
 namespace cairn {
@@ -85,6 +88,69 @@ TEST(Gpt2Tokenizer, EndsOnAMillionEqualLetters) {
 TEST(Gpt2Tokenizer, NamesTheByteWhereATextIsNotUtf8) {
   EXPECT_NE(message_of([] { gpt2()->encode("good \xff bad"); }).find("byte 5"),
             std::string::npos);
+}
+
+TEST(Gpt2Tokenizer, EndsOnAMillionBlanksAndAMillionSigns) {
+  const auto tokenizer = gpt2();
+  for (const char sign : {' ', '!', '\n'}) {
+    const std::string text = std::string(1000000, sign) + "end";
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), text);
+  }
+}
+
+// U+180E is no White_Space, so it joins the signs; PCRE2's \s would take it.
+TEST(PreTokenizer, KeepsTheVowelSeparatorWithTheSigns) {
+  std::vector<std::string> pieces;
+  PreTokenizer().split(
+      "a \xe1\xa0\x8e"
+      "b  c\xc2\xa0",
+      [&](auto piece) { pieces.emplace_back(piece); });
+
+  EXPECT_EQ(pieces, (std::vector<std::string>{"a", " \xe1\xa0\x8e", "b", " ",
+                                              " c", "\xc2\xa0"}));
+}
+
+TEST(Gpt2Tokenizer, TakesSpecialTokensInATextAsPlainText) {
+  const auto tokens = gpt2()->encode("<|endoftext|>");
+
+  EXPECT_GT(tokens.size(), 1U);
+  EXPECT_EQ(gpt2()->decode(std::vector<std::int32_t>{50256}), "<|endoftext|>");
+}
+
+TEST(Gpt2Tokenizer, RefusesATokenOutsideItsVocabulary) {
+  EXPECT_NE(message_of([] {
+              gpt2()->decode(std::vector<std::int32_t>{50257});
+            }).find("token 50257"),
+            std::string::npos);
+}
+
+// What make_gpt2_tokenizer says of GPT-2's vocabulary with these merges; the
+// merges are in a file "merges.txt".
+std::string refusal_of_merges(const std::string& merges) {
+  char name[] = "/tmp/cairn-merges-XXXXXX";
+  const std::filesystem::path folder = mkdtemp(name);
+  const std::string path = (folder / "merges.txt").string();
+  std::ofstream(path, std::ios::binary) << merges;
+  const std::string message =
+      message_of([&] { make_gpt2_tokenizer(kData + "vocab.json", path); });
+  std::filesystem::remove_all(folder);
+  return message;
+}
+
+TEST(Gpt2Tokenizer, NamesTheLineOfABadMerge) {
+  const std::string head = "#version: 0.2\nh e\n";
+  for (const char* line : {"alone", "a b c", "x \x01", "e \xff", "h e"}) {
+    const std::string message = refusal_of_merges(head + line + "\n");
+    EXPECT_NE(message.find("merges.txt line 3"), std::string::npos) << message;
+  }
+}
+
+TEST(Gpt2Tokenizer, RefusesMergesThatDoNotFillTheVocabulary) {
+  const std::string message = refusal_of_merges("#version: 0.2\nh e\n");
+
+  EXPECT_NE(message.find("merges.txt holds 1 merges"), std::string::npos)
+      << message;
+  EXPECT_NE(message.find("needs 50000"), std::string::npos) << message;
 }
 
 TEST(Gpt2Tokenizer, NamesTheFileThatIsNotAVocabulary) {
