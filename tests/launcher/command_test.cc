@@ -203,9 +203,11 @@ TEST_F(Command, StopsARunThatDivergesAtTheStepAndTheBlock) {
 }
 
 TEST_F(Command, StopsAtAStepBorderWhenAsked) {
+  // In the foreground, timeout signals the run alone, and once: a second signal
+  // would end it on the spot.
   const std::string line =
-      "timeout -s TERM 2 " + std::string(CAIRN_COMMAND) + " train " +
-      path("config.toml") +
+      "timeout --foreground -s TERM 2 " + std::string(CAIRN_COMMAND) +
+      " train " + path("config.toml") +
       " --set train.steps=1000000 --set run.directory=" + path("run") +
       " > /dev/null 2>&1; echo $?";
   FILE* pipe = popen(line.c_str(), "r");
