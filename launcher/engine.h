@@ -39,6 +39,9 @@ class Engine {
          Policy policy, const EngineOptions& options);
   ~Engine();
 
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
   // Draws every weight from (seed, parameter, element), zeroes both moments.
   void draw_weights();
 

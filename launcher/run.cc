@@ -115,6 +115,7 @@ void Run::print(std::ostream& out) const {
   parameters.print(out);
 
   std::vector<std::pair<std::string, std::int64_t>> memory;
+  memory.reserve(kOwners + 1);
   for (int o = 0; o < kOwners; ++o) {
     memory.emplace_back(name_of(static_cast<Owner>(o)), plan_.at_peak[o]);
   }

@@ -125,11 +125,11 @@ void publish(const fs::path& filled, const fs::path& path, std::ostream& out) {
 
 fs::path create(const fs::path& directory, const std::string& config_toml,
                 std::ostream& out) {
-  const fs::path path = normalised(directory);
+  fs::path path = normalised(directory);
   holds_run(path);
   const Temporary temporary(path);
   write_file(temporary.path() / "config.toml", config_toml);
-  LineFile(temporary.path() / "metrics.jsonl");
+  write_file(temporary.path() / "metrics.jsonl", "");
   publish(temporary.path(), path, out);
   return path;
 }

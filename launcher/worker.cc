@@ -50,7 +50,7 @@ std::int64_t process_peak_bytes() {
 // The tokens of one step, read on the host.
 class StepReader {
  public:
-  StepReader(const Run& run)
+  explicit StepReader(const Run& run)
       : sampler_(run.train(), run.config().data.sequence,
                  static_cast<std::uint64_t>(run.config().train.seed)),
         sequence_(static_cast<std::size_t>(run.config().data.sequence)),

@@ -77,6 +77,8 @@ class Timeline {
 
   explicit Timeline(bool enabled = true) : enabled_(enabled) {}
 
+  ~Timeline() = default;
+
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
 

@@ -29,6 +29,9 @@ struct PreTokenizer::Compiled {
   pcre2_code* code = nullptr;
   pcre2_match_data* match = nullptr;
 
+  Compiled() = default;
+  Compiled(const Compiled&) = delete;
+  Compiled& operator=(const Compiled&) = delete;
   ~Compiled() {
     pcre2_match_data_free(match);
     pcre2_code_free(code);

@@ -29,7 +29,7 @@ void widen(const std::byte* from, std::int64_t count, std::int32_t* out) {
     T value;
     std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(T),
                 sizeof(T));
-    out[i] = static_cast<std::int32_t>(value);
+    out[i] = static_cast<std::int32_t>(std::int64_t{value});
   }
 }
 

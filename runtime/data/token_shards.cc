@@ -51,8 +51,7 @@ std::vector<std::string> files_of(const std::string& path) {
   const bool pattern = path.find_first_of("*?[") != std::string::npos &&
                        !fs::exists(path, ignored);
   if (!pattern && !folder) return {path};
-  const std::vector<std::string> files =
-      folder ? files_in(path) : matches(path);
+  std::vector<std::string> files = folder ? files_in(path) : matches(path);
   if (files.empty()) {
     throw Error(Code::kBadArgument,
                 "no token shards are at " + path +

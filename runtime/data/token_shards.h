@@ -35,6 +35,8 @@ class TokenShards {
   TokenShards(const std::string& path, const TokenOptions& options);
   ~TokenShards();
 
+  TokenShards(const TokenShards&) = delete;
+  TokenShards& operator=(const TokenShards&) = delete;
   TokenShards(TokenShards&&) noexcept;
   TokenShards& operator=(TokenShards&&) noexcept;
 

@@ -8,7 +8,7 @@ void* SimMemory::allocate(std::size_t bytes, Owner /*owner*/,
                           Stream& /*stream*/) {
   const std::uintptr_t address = next_;
   next_ += std::max(padded(bytes), kMemoryAlignment);
-  return reinterpret_cast<void*>(address);
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
 }
 
 }  // namespace cairn

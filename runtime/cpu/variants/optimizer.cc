@@ -10,7 +10,7 @@ double squares(const float* x, std::int64_t n) {
   for (; i + 32 <= n; i += 32) {
     for (int part = 0; part < 4; ++part) {
       Eight v;
-      __builtin_memcpy(&v, x + i + part * 8, sizeof(v));
+      __builtin_memcpy(&v, x + i + std::int64_t{8} * part, sizeof(v));
       const Doubles d = __builtin_convertvector(v, Doubles);
       acc[part] += d * d;
     }

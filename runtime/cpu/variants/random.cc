@@ -122,7 +122,7 @@ void normal(float* x, std::int64_t n, std::uint64_t first, std::uint64_t seed,
     }
     const Turn t =
         turn_of(__builtin_convertvector(angle, Floats) * 5.9604645e-8F);
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
       pairs[2 * lane] = radius[lane] * t.cosine[lane];
       pairs[2 * lane + 1] = radius[lane] * t.sine[lane];
     }
