@@ -129,7 +129,7 @@ fs::path create(const fs::path& directory, const std::string& config_toml,
   holds_run(path);
   const Temporary temporary(path);
   write_file(temporary.path() / "config.toml", config_toml);
-  write_file(temporary.path() / "metrics.jsonl", "");
+  const LineFile metrics(temporary.path() / "metrics.jsonl");
   publish(temporary.path(), path, out);
   return path;
 }
