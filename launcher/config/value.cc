@@ -12,7 +12,7 @@ namespace cairn {
 namespace {
 
 template <typename T>
-constexpr bool kIs(const Value& value) {
+constexpr bool holds(const Value& value) {
   return std::holds_alternative<T>(value);
 }
 
@@ -127,12 +127,12 @@ std::string valid_values(const Key& key) {
 }
 
 std::string to_toml(const Value& value) {
-  if (kIs<std::int64_t>(value)) {
+  if (holds<std::int64_t>(value)) {
     return std::to_string(std::get<std::int64_t>(value));
   }
-  if (kIs<double>(value)) return real_text(std::get<double>(value));
-  if (kIs<bool>(value)) return std::get<bool>(value) ? "true" : "false";
-  if (kIs<std::string>(value)) return quoted(std::get<std::string>(value));
+  if (holds<double>(value)) return real_text(std::get<double>(value));
+  if (holds<bool>(value)) return std::get<bool>(value) ? "true" : "false";
+  if (holds<std::string>(value)) return quoted(std::get<std::string>(value));
   const auto& pair = std::get<std::array<double, 2>>(value);
   return "[" + real_text(pair[0]) + ", " + real_text(pair[1]) + "]";
 }
