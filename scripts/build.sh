@@ -10,9 +10,9 @@ shift 2
 if [ ! -e "$folder/CMakeCache.txt" ] && command -v ninja > /dev/null; then
   export CMAKE_GENERATOR=Ninja
 fi
-cmake -S . -B "$folder" "$@" > "$folder.log" 2>&1 || {
-  cat "$folder.log" >&2
+mkdir -p "$folder"
+cmake -S . -B "$folder" "$@" > "$folder/configure.log" 2>&1 || {
+  cat "$folder/configure.log" >&2
   exit 1
 }
-rm -f "$folder.log"
 cmake --build "$folder" --target "$target" --parallel "${JOBS:-$(nproc)}"

@@ -9,7 +9,8 @@
 # missing it changes nothing and needs neither root nor a network.
 set -eu
 
-to_build="g++ cmake ninja-build ccache pkg-config libdnnl-dev
+# Debian's CMake package of oneDNN asks for OpenCL and does not depend on it.
+to_build="g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev
   libpcre2-dev"
 to_test="libgtest-dev libgmock-dev clang clang-format clang-tidy

@@ -114,7 +114,12 @@ TEST_P(Bits, ChangeWithTheSeed) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Bits,
                          testing::Combine(testing::Values("gpt2", "llama"),
-                                          testing::Bool()));
+                                          testing::Bool()),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) +
+                                  (std::get<1>(test.param) ? "_tied"
+                                                           : "_untied");
+                         });
 
 // Runs for real in the arena that the plan reserved.
 class Memory : public testing::TestWithParam<std::string> {};

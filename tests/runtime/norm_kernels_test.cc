@@ -122,7 +122,11 @@ TEST_P(NormKernels, GiveTheSameBitsOnAnyNumberOfThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, NormKernels,
-                         testing::Values(NormKind::kLayer, NormKind::kRms));
+                         testing::Values(NormKind::kLayer, NormKind::kRms),
+                         [](const auto& test) {
+                           return test.param == NormKind::kRms ? "rms"
+                                                               : "layer";
+                         });
 
 }  // namespace
 }  // namespace cairn
