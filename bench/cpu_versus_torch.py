@@ -56,6 +56,7 @@ threads = {args.threads}
 eval_every = 0
 [optimizer]
 lr = 3e-4
+warmup = 0
 clip = 1.0
 [memory]
 activations = "{activations}"

@@ -33,7 +33,7 @@ Engine::Engine(Backend& backend, MemoryResource& memory, const Model& model,
       store_(std::move(policy), timeline_),
       stage_(model_, options_, state_),
       executor_(stage_, store_, timeline_),
-      program_(one_f_one_b({1, options.microbatches}).programs[0]),
+      program_(one_f_one_b({.microbatches = options.microbatches}).programs[0]),
       rows_(model.vocab()) {
   const auto tokens =
       static_cast<std::size_t>(options.batch.tokens() * options.microbatches);

@@ -2,10 +2,26 @@
 
 namespace cairn {
 
+namespace {
+
+constexpr const char* kLetters[] = {"F",  "B", "I", "W", "so", "ri", "sg",
+                                    "rg", "G", "D", "R", "ss", "rs"};
+
+bool has_microbatch(Verb verb) {
+  return verb != Verb::kGather && verb != Verb::kDrop &&
+         verb != Verb::kSendShared && verb != Verb::kReceiveShared;
+}
+
+}  // namespace
+
 std::string to_text(const Action& action) {
-  const char* verb = action.verb == Verb::kForward ? "F" : "B";
-  return verb + std::to_string(action.stage) + "." +
-         std::to_string(action.microbatch);
+  std::string text = kLetters[static_cast<int>(action.verb)];
+  text += std::to_string(action.stage);
+  if (has_microbatch(action.verb)) {
+    text += "." + std::to_string(action.microbatch);
+  }
+  if (action.block != kWholeStage) text += "/" + std::to_string(action.block);
+  return text;
 }
 
 std::string to_text(const Program& program) {

@@ -19,6 +19,9 @@ void Executor::perform(const Action& action) {
       return forward(action);
     case Verb::kBackward:
       return backward(action);
+    default:
+      throw Error(Code::kBadArgument,
+                  to_text(action) + " is not for a pipeline of one stage");
   }
 }
 

@@ -30,7 +30,8 @@ int peak(const Program& program) {
 TEST(OneFOneB, HoldsNoMoreThanTheStagesBelowItAtEveryShape) {
   for (int ranks = 1; ranks <= 8; ++ranks) {
     for (int microbatches = 1; microbatches <= 24; ++microbatches) {
-      const Schedule schedule = one_f_one_b({ranks, microbatches});
+      const Schedule schedule =
+          one_f_one_b({.ranks = ranks, .microbatches = microbatches});
       for (int rank = 0; rank < ranks; ++rank) {
         EXPECT_EQ(peak(schedule.programs[rank]),
                   std::min(microbatches, ranks - rank));
