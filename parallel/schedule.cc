@@ -200,6 +200,7 @@ Schedule schedule_named(const std::string& name, const PipelineShape& shape) {
 
 std::vector<std::string> schedule_names() {
   std::vector<std::string> names;
+  names.reserve(kNamed.size());
   for (const auto& [name, maker] : kNamed) names.emplace_back(name);
   return names;
 }

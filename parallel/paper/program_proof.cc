@@ -368,20 +368,13 @@ class ProgramProof {
       require_complete(state.blocks[static_cast<std::size_t>(block)],
                        on_block(block, {Verb::kForward, number(stage)}));
     }
+    // What is received has been asked for by what computes on it.
     if (!options_.transfers) return;
-    const Action action{Verb::kForward, number(stage)};
     if (crosses(stage, 1)) {
-      require_all(state.sent, of(Verb::kSendOutput, action));
+      require_all(state.sent, {Verb::kSendOutput, number(stage)});
     }
-    if (crosses(stage, -1)) {
-      require_all(state.received, of(Verb::kReceiveInput, action));
-    }
-    if (options_.forward_only) return;
-    if (crosses(stage, -1)) {
-      require_all(state.gradient_sent, of(Verb::kSendGradient, action));
-    }
-    if (crosses(stage, 1)) {
-      require_all(state.gradient_received, of(Verb::kReceiveGradient, action));
+    if (crosses(stage, -1) && !options_.forward_only) {
+      require_all(state.gradient_sent, {Verb::kSendGradient, number(stage)});
     }
   }
 

@@ -120,6 +120,20 @@ TEST(Check, HoldsAMicroBatchUntilItsWeightHalf) {
       ElementsAre(1));
 }
 
+TEST(Check, LetsASharedGradientBeWaitedFor) {
+  const Schedule schedule = schedule_from_text(
+      "rank 0: F0.0 F2.0 I2.0 I0.0 W0.0 rs0 W2.0\n"
+      "rank 1: F1.0 F3.0 I3.0 I1.0 W3.0 ss3 W1.0\n",
+      {.ranks = 2, .chunks = 2});
+
+  const Forecast forecast =
+      check(schedule,
+            {.stage_costs = {{}, {}, {1, 1, 5}, {1, 1, 10}}, .shared = true});
+
+  // Eight actions lie before I0.0's end; W3.0 runs from the seventh.
+  EXPECT_EQ(forecast.makespan, 7 + 10 + 5);
+}
+
 TEST(Check, TakesAScheduleThatAUserWrote) {
   const PipelineShape shape{.ranks = 2, .microbatches = 2};
   const Schedule written = schedule_from_text(

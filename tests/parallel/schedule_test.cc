@@ -259,6 +259,22 @@ TEST(Interleaved, IdlesAndHoldsAsMuchAsItsFormulasSay) {
   }
 }
 
+TEST(Interleaved, IsNoSlowerThanOneFOneBAtAnyShape) {
+  for (int ranks = 1; ranks <= 16; ++ranks) {
+    for (const int chunks : {2, 3, 4}) {
+      const double whole = chunks;  // a rank's cost is that of its chunks
+      for (int microbatches = 1; microbatches <= 40; ++microbatches) {
+        const PipelineShape shape{ranks, chunks, microbatches};
+        EXPECT_LE(check(interleaved(shape)).makespan,
+                  check(one_f_one_b({ranks, 1, microbatches}),
+                        {.cost = {whole, whole, whole}})
+                      .makespan)
+            << described("interleaved", shape);
+      }
+    }
+  }
+}
+
 TEST(ZeroBubbleH1, IdlesAndHoldsAsMuchAsItsFormulasSay) {
   for (int ranks = 1; ranks <= 16; ++ranks) {
     for (int microbatches = 1; microbatches <= 64; ++microbatches) {
