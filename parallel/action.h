@@ -46,6 +46,17 @@ struct Action {
 
 using Program = std::vector<Action>;
 
+constexpr bool gives_input_gradient(Verb verb) {
+  return verb == Verb::kBackward || verb == Verb::kBackwardInput;
+}
+constexpr bool gives_weight_gradient(Verb verb) {
+  return verb == Verb::kBackward || verb == Verb::kBackwardWeight;
+}
+constexpr bool computes(Verb verb) {
+  return verb == Verb::kForward || gives_input_gradient(verb) ||
+         gives_weight_gradient(verb);
+}
+
 // How a pipeline is cut: stage s lives on rank s % ranks.
 struct PipelineShape {
   int ranks = 1;
@@ -63,9 +74,20 @@ struct Schedule {
 };
 
 // "F2.0": forward of micro-batch 0 on stage 2; "F2.0/3": its block 3 alone;
-// "G2/3", "ss2": verbs without a micro-batch. Programs join with spaces. Used
-// in traces, error messages, golden files, and as input.
+// "G2/3", "ss2": verbs without a micro-batch. Programs join with spaces;
+// a schedule has one line "rank R: PROGRAM" for each rank. Used in traces,
+// error messages, golden files, and as input.
 std::string to_text(const Action& action);
 std::string to_text(const Program& program);
+std::string to_text(const Schedule& schedule);
+
+// Read back what to_text writes. Throw kBadArgument, naming the word and its
+// place. What the actions ask for is not judged here; see check.h.
+Action action_from_text(std::string_view text);
+Program program_from_text(std::string_view text);
+
+// Lines may come in any order, every rank's once. A # starts a comment; lines
+// with nothing else are passed over.
+Schedule schedule_from_text(std::string_view text, const PipelineShape& shape);
 
 }  // namespace cairn
