@@ -90,7 +90,7 @@ class World {
 
   // The first failure of the run, if this rank can tell of one: it looks at
   // the ranks it can see. A process that is told to end asks this, for that may
-  // be because another was lost. Never blocks; any thread may call it.
+  // be because another was lost. Returns soon; any thread may call it.
   virtual std::optional<std::string> lost() = 0;
 };
 

@@ -66,7 +66,7 @@ class MpiWorld final : public World {
 int MpiWorld::agree_on_tag(const Group& group) {
   WaitSlot slot(link_->board(), link_->place(), group.name);
   const Call own{Collective::kMake, DType::kF32, next_tag_, hash_of(group)};
-  const Waiting waiting(slot, own);
+  const Waiting waiting(slot, {own.kind});
   const auto calls =
       link_->exchange(group, kWorldTag, own, first_numbers(group.size()));
   int tag = 0;

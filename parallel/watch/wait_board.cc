@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <chrono>
 #include <new>
+#include <thread>
 
 #include "runtime/error.h"
 
@@ -11,7 +13,10 @@ namespace cairn {
 namespace {
 
 enum : std::uint32_t { kAbsent, kPresent, kLeft };
-enum : std::uint32_t { kRunning, kBeingTold, kFailed };
+enum : std::uint32_t { kRunning, kClaimed, kTold };
+
+// Telling takes no time, unless who claimed the failure was killed at it.
+constexpr std::chrono::seconds kPatience{1};
 
 // The kind and the bytes of a call in one word, so that nobody sees one of
 // each.
@@ -152,17 +157,32 @@ std::string WaitBoard::others(int except) const {
 }
 
 bool WaitBoard::fail(const std::string& text) {
-  std::uint32_t running = kRunning;
-  if (!head_->state.compare_exchange_strong(running, kBeingTold)) return false;
-  write_text(head_->failure, text);
-  head_->state.store(kFailed);
+  if (!claim_failure()) return false;
+  tell_failure(text);
   return true;
 }
 
-bool WaitBoard::failed() const { return head_->state.load() == kFailed; }
+bool WaitBoard::claim_failure() {
+  std::uint32_t running = kRunning;
+  return head_->state.compare_exchange_strong(running, kClaimed);
+}
+
+void WaitBoard::tell_failure(const std::string& text) {
+  write_text(head_->failure, text);
+  head_->state.store(kTold);
+}
+
+bool WaitBoard::failed() const { return head_->state.load() != kRunning; }
 
 std::optional<std::string> WaitBoard::failure() const {
   if (!failed()) return std::nullopt;
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (head_->state.load() != kTold) {
+    if (std::chrono::steady_clock::now() > end) {
+      return "a rank failed, and was gone before it could tell why";
+    }
+    std::this_thread::yield();
+  }
   return read_text(head_->failure);
 }
 

@@ -45,8 +45,13 @@ class WaitBoard {
   // was waiting in barrier on group data".
   std::string others(int except) const;
 
-  // Keeps `text` as the first failure of the run; false if there was one.
+  // Keeps `text` as the first failure of the run; false if there was one. Who
+  // has more to do before others learn of it claims it, then tells it.
   bool fail(const std::string& text);
+  bool claim_failure();
+  void tell_failure(const std::string& text);
+
+  // failure() waits, not for long, for one that was claimed and is not told.
   bool failed() const;
   std::optional<std::string> failure() const;
 

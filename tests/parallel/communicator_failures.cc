@@ -16,6 +16,21 @@ void await_failure(World& world) {
   while (!world.lost()) std::this_thread::yield();
 }
 
+// Returns at rank 0 once every rank has called it. What rank 0 does then may
+// reach the others while they are still in here.
+void meet_at_first(World& world, Lane& token) {
+  std::vector<float> x(1);
+  for (int rank = 1; rank < world.size(); ++rank) {
+    if (world.rank() == 0) token.comm->receive(token.stream, view_of(x), rank);
+    if (world.rank() == rank) token.comm->send(token.stream, view_of(x), 0);
+  }
+  try {
+    token.stream.synchronize();
+  } catch (const Error&) {
+    EXPECT_NE(world.rank(), 0);
+  }
+}
+
 TEST_P(CommunicatorSuite, RefusesSizesThatDifferWithBothOnEveryRank) {
   if (size() == 1) GTEST_SKIP() << "a rank agrees with itself";
   run([](World& world) {
@@ -127,8 +142,10 @@ TEST_P(CommunicatorSuite, EndsEveryWaitWhenARankGivesUp) {
   run([](World& world) {
     Lane lane(world, "data", all_ranks(world));
     Lane other(world, "other", all_ranks(world));
+    Lane token(world, "token", all_ranks(world));
     std::vector<float> x(7);
 
+    meet_at_first(world, token);
     if (world.rank() == 0) {
       world.abort("the drive is full");
     } else {
@@ -152,10 +169,13 @@ TEST_P(CommunicatorSuite, EndsEveryWaitWhenARankGivesUp) {
 TEST_P(CommunicatorSuite, FailsTheStreamsThatWaitForTheFailedOne) {
   run([](World& world) {
     Lane lane(world, "data", all_ranks(world));
+    Lane token(world, "token", all_ranks(world));
     CpuStream compute("compute");
     bool computed = false;
 
-    world.abort("stop");
+    meet_at_first(world, token);
+    if (world.rank() == 0) world.abort("stop");
+    await_failure(world);
     lane.comm->barrier(lane.stream);
     compute.wait(lane.stream.record());
     compute.enqueue([&] { computed = true; });

@@ -24,10 +24,11 @@ string(TIMESTAMP began %s)
 execute_process(COMMAND ${MPIRUN} -n 3 ${PROGRAM} ${PHASE} ${SIGNAL}
   TIMEOUT 120 RESULT_VARIABLE code OUTPUT_VARIABLE text ERROR_VARIABLE text)
 string(TIMESTAMP ended %s)
+string(REPLACE ";" "," text "${text}")  # no list
 math(EXPR seconds "${ended} - ${began}")
 message("${text}\nended with ${code} after ${seconds} s")
 
-set(report "(^|\n)${loss_${SIGNAL}}; rank 0 was ${rank_0_${PHASE}}; \
+set(report "(^|\n)${loss_${SIGNAL}}, rank 0 was ${rank_0_${PHASE}}, \
 rank 1 was ${rank_1_${PHASE}}\n")
 string(REGEX MATCHALL "${report}" reports "${text}")
 list(LENGTH reports count)
@@ -40,7 +41,7 @@ foreach(rank 0 1)
   endif()
 endforeach()
 string(FIND "${text}" "ended: " first_end)
-string(FIND "${text}" "; rank 0 was" first_report)
+string(FIND "${text}" ", rank 0 was" first_report)
 if(first_end LESS first_report)
   message(FATAL_ERROR "the loss is told only after a rank ended")
 endif()
