@@ -16,12 +16,13 @@
 // abort does that to every operation of every member, at once.
 //
 // Threads: one thread feeds a rank's communicators. The world outlives them;
-// streams and operands outlive the work enqueued on them.
+// they, streams and operands outlive the work enqueued on them.
 
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,11 @@ class World {
 
   // Tells every rank that this one gave up and why. Never blocks or throws.
   virtual void abort(const std::string& why) noexcept = 0;
+
+  // The first failure of the run, if this rank can tell of one: it looks at
+  // the ranks it can see. A process that is told to end asks this, for that may
+  // be because another was lost. Returns soon; any thread may call it.
+  virtual std::optional<std::string> lost() = 0;
 };
 
 struct WorldOptions {

@@ -14,6 +14,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "runtime/device.h"
@@ -46,6 +47,11 @@ class Stream {
 
   // Holds back everything enqueued later until `event` is reached.
   virtual void wait(std::shared_ptr<Event> event) = 0;
+
+  // Runs `work` on the host in the queue's order, unless the stream failed
+  // before; what it throws fails the stream. For what is no kernel, such as
+  // talking to other ranks. A stream that only pretends to work drops it.
+  virtual void enqueue_host(std::function<void()> work) = 0;
 
   // Blocks the host until the queue is empty. Rethrows the first failure.
   virtual void synchronize() = 0;

@@ -12,7 +12,7 @@ set -eu
 # Debian's CMake package of oneDNN asks for OpenCL and does not depend on it.
 to_build="g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev
   libtomlplusplus-dev libcli11-dev nlohmann-json3-dev libxxhash-dev
-  libpcre2-dev"
+  libpcre2-dev libopenmpi-dev openmpi-bin"
 to_test="libgtest-dev libgmock-dev clang clang-format clang-tidy
   libclang-rt-14-dev libomp-dev python3 procps"
 

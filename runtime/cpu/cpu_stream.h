@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -34,6 +35,9 @@ class CpuStream final : public Stream {
   Device device() const override { return {Device::Kind::kCpu, 0}; }
   std::shared_ptr<Event> record() override;
   void wait(std::shared_ptr<Event> event) override;
+  void enqueue_host(std::function<void()> work) override {
+    enqueue(std::move(work));
+  }
   void synchronize() override;
 
   // Runs `work` after everything enqueued before it, unless that failed.

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "runtime/stream.h"
@@ -15,6 +16,7 @@ class SimStream final : public Stream {
   Device device() const override { return {Device::Kind::kSim, 0}; }
   std::shared_ptr<Event> record() override { return event_; }
   void wait(std::shared_ptr<Event> /*event*/) override {}
+  void enqueue_host(std::function<void()> /*work*/) override {}
   void synchronize() override {}
 
  private:

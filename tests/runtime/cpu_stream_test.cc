@@ -106,6 +106,21 @@ TEST(CpuStream, MarksAFailureInLaterEventsOnly) {
   EXPECT_TRUE(after->reached());
 }
 
+TEST(CpuStream, RunsHostWorkInOrderAndFailsWithIt) {
+  CpuStream stream("s");
+  int written = 0;
+  int seen = 0;
+
+  stream.enqueue([&] { written = 7; });
+  stream.enqueue_host([&] { seen = written; });
+  stream.enqueue_host([] { throw Error(Code::kPeerLost, "rank 3 is gone"); });
+  stream.enqueue_host([&] { seen = 0; });
+  const Error error = thrown([&] { stream.synchronize(); });
+
+  EXPECT_EQ(error.message(), "rank 3 is gone");
+  EXPECT_EQ(seen, 7);
+}
+
 TEST(CpuStream, FinishesItsQueueBeforeItGoes) {
   int done = 0;
   {

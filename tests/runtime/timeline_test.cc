@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -35,6 +36,7 @@ class ClockStream final : public Stream {
     return std::make_shared<ClockEvent>(seconds_);
   }
   void wait(std::shared_ptr<Event> /*event*/) override {}
+  void enqueue_host(std::function<void()> /*work*/) override {}
   void synchronize() override {}
 
   void pass(double seconds) { seconds_ += seconds; }

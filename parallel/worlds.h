@@ -1,0 +1,33 @@
+// The worlds there are: ranks that are threads of one process, and ranks that
+// are processes which mpirun started. Both keep what communicator.h promises.
+//
+// Threads: a world is used from one thread, but for abort and lost, which any
+// thread may call.
+
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "parallel/communicator.h"
+
+namespace cairn {
+
+// One world for each rank, to be used from a thread of its own. A rank whose
+// world is destroyed has left: who then waits for it learns so at once.
+std::vector<std::unique_ptr<World>> make_thread_worlds(
+    int size, const WorldOptions& options);
+
+// This process's end of the world that mpirun started; every rank calls it.
+// Starts MPI and ends it with the world, unless the program has started MPI
+// itself. Ranks of one host watch each other: the first loss is told in one
+// line on stderr, by one of them. After a failure MPI is not ended in order,
+// since that would wait for who is lost.
+//
+// Throws kBadArgument where Cairn was built without MPI.
+std::unique_ptr<World> make_mpi_world(const WorldOptions& options);
+
+// Whether mpirun started this process. Does not touch MPI.
+bool launched_by_mpi();
+
+}  // namespace cairn

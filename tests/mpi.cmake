@@ -1,0 +1,35 @@
+# Tests under a real mpirun. Their names begin with "mpi.", so that runs under
+# sanitizers, which MPI libraries do not satisfy, leave them out.
+if(NOT MPI_CXX_FOUND OR CAIRN_SANITIZE)
+  return()
+endif()
+set(folder ${CMAKE_CURRENT_SOURCE_DIR}/parallel)
+set(mpirun ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe)
+
+# The suite that threads pass too; every rank runs every case.
+add_executable(cairn_parallel_mpi_tests
+  ${folder}/communicator_suite.cc ${folder}/communicator_failures.cc
+  ${folder}/mpi/communicator_mpi_test.cc)
+target_link_libraries(cairn_parallel_mpi_tests PRIVATE
+  cairn_test_support cairn_test_options MPI::MPI_CXX)
+foreach(ranks 2 3 4)
+  add_test(NAME mpi.suite_on_${ranks}_ranks
+    COMMAND ${mpirun} -n ${ranks} $<TARGET_FILE:cairn_parallel_mpi_tests>)
+endforeach()
+
+# What is told of a rank that is killed or stopped, and how soon all end.
+add_executable(cairn_lost_rank ${folder}/mpi/lost_rank.cc)
+target_link_libraries(cairn_lost_rank PRIVATE cairn_test_options)
+foreach(signal KILL STOP)
+  foreach(phase gather reduce channel compute)
+    add_test(NAME mpi.tells_of_SIG${signal}_in_${phase}
+      COMMAND ${CMAKE_COMMAND}
+        "-DMPIRUN=${mpirun}" -DPROGRAM=$<TARGET_FILE:cairn_lost_rank>
+        -DSIGNAL=${signal} -DPHASE=${phase}
+        -P ${folder}/mpi/lost_rank.cmake)
+  endforeach()
+endforeach()
+get_property(tests DIRECTORY PROPERTY TESTS)
+list(FILTER tests INCLUDE REGEX "^mpi\\.")
+set_tests_properties(${tests} PROPERTIES
+  LABELS mpi TIMEOUT 300 SKIP_RETURN_CODE 77 RUN_SERIAL ON)
