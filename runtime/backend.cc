@@ -14,7 +14,7 @@ std::unique_ptr<Backend> make_backend(const std::string& name,
   if (name == "auto") return make_backend(backend_names().front(), options);
   if (name == "cpu") return std::make_unique<CpuBackend>(options);
   if (name == "sim") {
-    return std::make_unique<SimBackend>(
+    return make_lone_sim_backend(
         cpu_workspace_bytes(team_size(options.threads)));
   }
   std::string built;

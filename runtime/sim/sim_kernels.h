@@ -1,39 +1,98 @@
-// Kernels that compute nothing, so that the code that calls them can run
-// without a device.
+// Kernels that compute nothing and are recorded.
 
 #pragma once
 
 #include "runtime/kernels.h"
+#include "runtime/sim/sim_state.h"
 
 namespace cairn {
 
 class SimKernels final : public Kernels {
  public:
-  void linear_forward(Stream&, const LinearForward&) override {}
-  void linear_backward_input(Stream&, const LinearBackwardInput&) override {}
-  void linear_backward_weight(Stream&, const LinearBackwardWeight&) override {}
-  void norm_forward(Stream&, const NormForward&) override {}
-  void norm_backward(Stream&, const NormBackward&) override {}
-  void attention_forward(Stream&, const AttentionForward&) override {}
-  void attention_backward(Stream&, const AttentionBackward&) override {}
-  void rotary(Stream&, const Rotary&) override {}
-  void swiglu_forward(Stream&, const SwigluForward&) override {}
-  void swiglu_backward(Stream&, const SwigluBackward&) override {}
-  void gelu(Stream&, const Gelu&) override {}
-  void embedding_forward(Stream&, const EmbeddingForward&) override {}
-  void embedding_backward(Stream&, const EmbeddingBackward&) override {}
-  void scatter_rows(Stream&, const ScatterRows&) override {}
-  void head_loss(Stream&, const HeadLoss&) override {}
-  void squared_norm(Stream&, const SquaredNorm&) override {}
-  void clip_factor(Stream&, const ClipFactor&) override {}
-  void adamw(Stream&, const AdamW&) override {}
-  void fill_normal(Stream&, const FillNormal&) override {}
-  void fill(Stream&, const TensorView&, float) override {}
-  void cast(Stream&, const TensorView&, const TensorView&) override {}
-  void add(Stream&, const TensorView&, const TensorView&) override {}
-  void dropout(Stream&, const TensorView&, const TensorView&, const Dropout&,
-               std::int64_t) override {}
-  void all_finite(Stream&, const TensorView&, const TensorView&) override {}
+  SimKernels(SimState& state, int rank, const TensorView& workspace)
+      : state_(state), rank_(rank), workspace_(workspace) {}
+
+  void linear_forward(Stream& stream, const LinearForward& op) override {
+    push(stream, op);
+  }
+  void linear_backward_input(Stream& stream,
+                             const LinearBackwardInput& op) override {
+    push(stream, op);
+  }
+  void linear_backward_weight(Stream& stream,
+                              const LinearBackwardWeight& op) override {
+    push(stream, op);
+  }
+  void norm_forward(Stream& stream, const NormForward& op) override {
+    push(stream, op);
+  }
+  void norm_backward(Stream& stream, const NormBackward& op) override {
+    push(stream, op);
+  }
+  void attention_forward(Stream& stream, const AttentionForward& op) override {
+    push(stream, op);
+  }
+  void attention_backward(Stream& stream,
+                          const AttentionBackward& op) override {
+    push(stream, op);
+  }
+  void rotary(Stream& stream, const Rotary& op) override { push(stream, op); }
+  void swiglu_forward(Stream& stream, const SwigluForward& op) override {
+    push(stream, op);
+  }
+  void swiglu_backward(Stream& stream, const SwigluBackward& op) override {
+    push(stream, op);
+  }
+  void gelu(Stream& stream, const Gelu& op) override { push(stream, op); }
+  void embedding_forward(Stream& stream, const EmbeddingForward& op) override {
+    push(stream, op);
+  }
+  void embedding_backward(Stream& stream,
+                          const EmbeddingBackward& op) override {
+    push(stream, op);
+  }
+  void scatter_rows(Stream& stream, const ScatterRows& op) override {
+    push(stream, op);
+  }
+  void head_loss(Stream& stream, const HeadLoss& op) override {
+    push(stream, op);
+  }
+  void squared_norm(Stream& stream, const SquaredNorm& op) override {
+    push(stream, op);
+  }
+  void clip_factor(Stream& stream, const ClipFactor& op) override {
+    push(stream, op);
+  }
+  void adamw(Stream& stream, const AdamW& op) override { push(stream, op); }
+  void fill_normal(Stream& stream, const FillNormal& op) override {
+    push(stream, op);
+  }
+  void fill(Stream& stream, const TensorView& x, float value) override {
+    push(stream, Fill{x, value});
+  }
+  void cast(Stream& stream, const TensorView& x, const TensorView& y) override {
+    push(stream, Cast{x, y});
+  }
+  void add(Stream& stream, const TensorView& x, const TensorView& y) override {
+    push(stream, Add{x, y});
+  }
+  void dropout(Stream& stream, const TensorView& x, const TensorView& y,
+               const Dropout& dropout, std::int64_t sequence) override {
+    push(stream, DropoutRows{x, y, dropout, sequence});
+  }
+  void all_finite(Stream& stream, const TensorView& x,
+                  const TensorView& finite) override {
+    push(stream, AllFinite{x, finite});
+  }
+
+ private:
+  void push(Stream& stream, const KernelOp& op) {
+    state_.push_kernel(sim_native(stream, rank_), op, workspace_);
+  }
+
+  SimState& state_;
+  int rank_;
+  TensorView workspace_;
 };
 
 }  // namespace cairn

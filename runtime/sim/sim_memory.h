@@ -1,11 +1,13 @@
 // Memory without end that nobody may touch: addresses are aligned, never null,
-// and never given out twice.
+// and never given out twice. And memory on top of another that records what it
+// gives out and takes back.
 
 #pragma once
 
 #include <cstdint>
 
 #include "runtime/memory.h"
+#include "runtime/sim/sim_state.h"
 
 namespace cairn {
 
@@ -17,6 +19,24 @@ class SimMemory final : public MemoryResource {
 
  private:
   std::uintptr_t next_ = kMemoryAlignment;
+};
+
+class RecordingMemory final : public MemoryResource {
+ public:
+  RecordingMemory(SimState& state, int rank, MemoryResource& upstream)
+      : state_(state), rank_(rank), upstream_(upstream) {}
+
+  void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
+  void deallocate(void* address, std::size_t bytes, Owner owner,
+                  Stream& stream) noexcept override;
+
+ private:
+  static SimTouch touch_of(const void* address, std::size_t bytes, Touch touch,
+                           Owner owner);
+
+  SimState& state_;
+  int rank_;
+  MemoryResource& upstream_;
 };
 
 }  // namespace cairn

@@ -10,7 +10,7 @@
 #include "runtime/cpu/cpu_stream.h"
 #include "runtime/ledger.h"
 #include "runtime/sim/sim_memory.h"
-#include "runtime/sim/sim_stream.h"
+#include "tests/support/idle_stream.h"
 #include "tests/support/test_seed.h"
 #include "tests/support/thrown.h"
 
@@ -38,7 +38,7 @@ class SimArena {
   const Arena& arena() const { return arena_; }
 
  private:
-  SimStream stream_;
+  IdleStream stream_;
   SimMemory upstream_;
   Arena arena_;
   std::uintptr_t first_ = 0;
@@ -206,7 +206,7 @@ TEST(Arena, GivesEmptyAllocationsAddressesOfTheirOwn) {
 }
 
 TEST(Arena, TakesItsBytesOfItsUpstreamOnceAndGivesThemBack) {
-  SimStream stream;
+  IdleStream stream;
   SimMemory memory;
   Ledger upstream(memory);
   {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "runtime/error.h"
-#include "runtime/sim/sim_stream.h"
+#include "tests/support/idle_stream.h"
 #include "tests/support/thrown.h"
 
 namespace cairn {
@@ -156,7 +156,7 @@ TEST(CpuEvent, TellsTheTimeSinceAnEarlierOneOfAnyCpuStream) {
 TEST(CpuEvent, RefusesTimesThatAreNotKnown) {
   std::latch gate(1);
   CpuStream stream("s");
-  SimStream other;
+  IdleStream other;
   const auto begin = stream.record();
   stream.enqueue([&] { gate.wait(); });
   const auto end = stream.record();
@@ -173,7 +173,7 @@ TEST(CpuEvent, RefusesTimesThatAreNotKnown) {
 }
 
 TEST(CpuNative, NamesTheDeviceOfAnotherBackendsStream) {
-  SimStream stream;
+  IdleStream stream;
   const Error error = thrown([&] { cpu_native(stream); });
   EXPECT_EQ(error.code(), Code::kBadArgument);
   EXPECT_EQ(error.message(), "a stream of sim:0 was given to the cpu");

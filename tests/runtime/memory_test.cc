@@ -13,7 +13,7 @@
 #include "runtime/ledger.h"
 #include "runtime/limited_memory.h"
 #include "runtime/sim/sim_memory.h"
-#include "runtime/sim/sim_stream.h"
+#include "tests/support/idle_stream.h"
 #include "tests/support/thrown.h"
 
 namespace cairn {
@@ -21,7 +21,7 @@ namespace {
 
 class MemoryTest : public testing::Test {
  protected:
-  SimStream stream_;
+  IdleStream stream_;
   SimMemory upstream_;
 };
 

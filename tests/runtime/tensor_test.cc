@@ -6,7 +6,7 @@
 
 #include "runtime/ledger.h"
 #include "runtime/sim/sim_memory.h"
-#include "runtime/sim/sim_stream.h"
+#include "tests/support/idle_stream.h"
 #include "tests/support/thrown.h"
 
 namespace cairn {
@@ -54,7 +54,7 @@ TEST(TensorView, RefusesAPartThatIsNotInIt) {
 }
 
 TEST(Tensor, FreesItsBytesWithItsLastHandle) {
-  SimStream stream;
+  IdleStream stream;
   SimMemory memory;
   Ledger ledger(memory);
   Tensor first(ledger, stream, Owner::kActivations, DType::kF32, {100});
@@ -68,7 +68,7 @@ TEST(Tensor, FreesItsBytesWithItsLastHandle) {
 }
 
 TEST(Tensor, IsSoleOwnerWhileNoOtherHandleSharesItsBytes) {
-  SimStream stream;
+  IdleStream stream;
   SimMemory memory;
   const Tensor tensor(memory, stream, Owner::kData, DType::kI32, {4});
   EXPECT_TRUE(tensor.sole_owner());

@@ -1,0 +1,39 @@
+// Calibration: how long operations take on a real backend, for a CostModel.
+//
+// Threads: called from one; the backend's memory and one stream of its own are
+// used, and given back. Errors: as the backend's; kOutOfMemory if the operation
+// that needs most does not fit.
+
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+
+#include "runtime/backend.h"
+#include "runtime/operands.h"
+
+namespace cairn {
+
+struct CalibrationOptions {
+  int repeats = 5;       // the median of so many timings counts
+  double least = 1e-3;   // seconds of work in one timing, if it takes less
+  int most_calls = 100;  // in one timing
+};
+
+// By key_of, the seconds that each of `ops` takes, each key once. Operands get
+// memory of the backend, the same for every operation, with contents that do no
+// harm; where operands share memory they do so there.
+std::map<std::string, double> measure(Backend& backend,
+                                      std::span<const KernelOp> ops,
+                                      const CalibrationOptions& options = {});
+
+// Bytes a second that one host thread copies, and adds up as f32: what ranks
+// that are threads of one process do for each other. Of pieces of `bytes`.
+struct HostRates {
+  double copy = 0;
+  double sum = 0;
+};
+HostRates measure_host(std::size_t bytes, int repeats = 5);
+
+}  // namespace cairn
