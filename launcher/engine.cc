@@ -3,50 +3,114 @@
 #include <algorithm>
 #include <utility>
 
-#include "launcher/model_stage.h"
+#include "launcher/engine_slot.h"
 #include "runtime/error.h"
 
 namespace cairn {
+namespace {
 
-// The host's side of a step in flight: what is copied to the device, and what
-// comes back. Two take turns, so that a step may run while the one before is
-// read.
-struct Engine::Slot {
-  std::uint64_t number = 0;
-  std::vector<std::int32_t> inputs;
-  std::vector<std::int32_t> targets;
-  std::vector<std::int32_t> token_rows;
-  std::vector<std::int32_t> row_tokens;
-  std::vector<float> losses;
-  float norm = 0;
-  std::shared_ptr<Event> before;  // the end of what ran before the step
-  std::shared_ptr<Event> begin;
-  std::shared_ptr<Event> end;
-  std::vector<Timeline::Record> spans;
-};
+bool has_blocks(const StagePlan& plan, int place, int stage) {
+  return plan.shape.rank_of(stage) == place;
+}
 
-Engine::Engine(Backend& backend, MemoryResource& memory, const Model& model,
-               Policy policy, const EngineOptions& options)
+std::vector<int> blocks_at(const StagePlan& plan, int place) {
+  std::vector<int> blocks;
+  for (int s = 0; s < plan.shape.stages(); ++s) {
+    if (!has_blocks(plan, place, s)) continue;
+    for (auto b = plan.blocks[s].first; b < plan.blocks[s].end; ++b) {
+      blocks.push_back(static_cast<int>(b));
+    }
+  }
+  return blocks;
+}
+
+}  // namespace
+
+Engine::Places Engine::places(const World& world,
+                              const ParallelOptions& parallel) {
+  if (world.size() != parallel.world()) {
+    throw Error(Code::kBadArgument,
+                "parallel.pipeline = " + std::to_string(parallel.pipeline) +
+                    " times parallel.data = " + std::to_string(parallel.data) +
+                    " is " + std::to_string(parallel.world()) +
+                    " ranks, and the run has " + std::to_string(world.size()));
+  }
+  const Mesh mesh = make_mesh(parallel);
+  const int rank = world.rank();
+  return {mesh.coordinate(rank, "pp"), mesh.coordinate(rank, "dp"),
+          mesh.group(rank, "pp"), mesh.group(rank, "dp")};
+}
+
+ShardingOptions Engine::sharding_options() const {
+  ShardingOptions sharding;
+  sharding.stage = options_.parallel.sharding;
+  sharding.groups = options_.parallel.gradient_groups;
+  sharding.blocks = blocks_at(stage_plan_, places_.pipeline);
+  sharding.data_ranks = places_.data_ranks;
+  if (stage_plan_.shared && (holds_first() || holds_last())) {
+    sharding.shared_ranks = {places_.pipeline_ranks.front(),
+                             places_.pipeline_ranks.back()};
+  }
+  sharding.most_rows = most_rows(model_, options_);
+  return sharding;
+}
+
+std::vector<std::unique_ptr<RankStage>> Engine::make_stages() {
+  std::vector<std::unique_ptr<RankStage>> stages;
+  for (int s = 0; s < stage_plan_.shape.stages(); ++s) {
+    if (!has_blocks(stage_plan_, places_.pipeline, s)) continue;
+    stages.push_back(std::make_unique<RankStage>(model_, options_, state_,
+                                                 parameters_, context_,
+                                                 stage_plan_.blocks[s]));
+  }
+  return stages;
+}
+
+Executor Engine::make_executor(World& world, int channel_capacity) {
+  Executor::Stages by_number;
+  int stage = places_.pipeline;
+  for (const auto& mine : stages_) {
+    by_number[stage] = mine.get();
+    stage += stage_plan_.shape.ranks;
+  }
+  const Compute compute = state_.compute();
+  return {compute,
+          stage_plan_.shape,
+          std::move(by_number),
+          make_channels(compute, timeline_, world,
+                        {stage_plan_.shape, places_.pipeline_ranks,
+                         places_.pipeline, channel_capacity}),
+          store_,
+          timeline_};
+}
+
+Engine::Engine(Backend& backend, MemoryResource& memory, World& world,
+               const Model& model, Policy policy, const EngineOptions& options)
     : model_(model),
       options_(options),
-      state_(backend, memory, model, options),
+      places_(places(world, options.parallel)),
+      stage_plan_(plan_stages(model, options)),
+      state_(backend, memory, model, options, holds_first(), holds_last()),
+      parameters_(state_.compute(), timeline_, world, model,
+                  sharding_options()),
+      optimizer_(state_.compute(), world, model, parameters_, options.adamw,
+                 {places_.data_ranks, places_.pipeline_ranks}),
       store_(std::move(policy), timeline_),
-      stage_(model_, options_, state_),
-      executor_(stage_, store_, timeline_),
-      program_(one_f_one_b({.microbatches = options.microbatches}).programs[0]),
+      stages_(make_stages()),
+      step_program_(step_program(stage_plan_, options)),
+      executor_(make_executor(world, step_program_.channel_capacity)),
+      forward_program_(
+          forward_schedule(stage_plan_, options).programs[places_.pipeline]),
       rows_(model.vocab()) {
-  const auto tokens =
-      static_cast<std::size_t>(options.batch.tokens() * options.microbatches);
-  for (int s = 0; s < 2; ++s) {
-    auto slot = std::make_unique<Slot>();
-    slot->inputs.resize(tokens);
-    slot->targets.resize(tokens);
-    slot->token_rows.resize(tokens);
-    slot->row_tokens.reserve(tokens);
-    slot->losses.resize(static_cast<std::size_t>(options.microbatches));
-    slots_.push_back(std::move(slot));
+  if (options.parallel.pipeline > 1) {
+    report_pipeline_ = world.make("report, pipeline", places_.pipeline_ranks);
   }
-  state_.kernels->fill(*state_.stream, state_.factor, 1.0F);
+  if (options.parallel.data > 1) {
+    report_data_ = world.make("report, data", places_.data_ranks);
+  }
+  for (int s = 0; s < 2; ++s) {
+    slots_.push_back(std::make_unique<Slot>(options_));
+  }
 }
 
 // Work in flight uses the slots' memory.
@@ -59,21 +123,8 @@ Engine::~Engine() {
 }
 
 void Engine::draw_weights() {
-  Kernels& kernels = *state_.kernels;
-  Stream& stream = *state_.stream;
-  for (const Tensor* flat :
-       {&state_.parameters, &state_.gradients, &state_.m, &state_.v}) {
-    kernels.fill(stream, *flat, 0.0F);
-  }
-  const auto& entries = state_.layout.entries();
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const ParameterSpec& spec = entries[i].spec;
-    const TensorView view = state_.parameter(static_cast<int>(i));
-    if (spec.init == Init::kOnes) kernels.fill(stream, view, 1.0F);
-    if (spec.init != Init::kNormal) continue;
-    kernels.fill_normal(stream, {view, spec.deviation, options_.seed,
-                                 static_cast<std::uint32_t>(i), 0});
-  }
+  parameters_.draw(options_.seed);
+  optimizer_.reset();
 }
 
 void Engine::fill_slot(Slot& slot, std::uint64_t number,
@@ -83,11 +134,19 @@ void Engine::fill_slot(Slot& slot, std::uint64_t number,
               batch.targets.size() == slot.targets.size(),
           "a step takes micro-batches x samples x sequence tokens");
   slot.number = number;
+  slot.stop = batch.stop ? 1.0F : 0.0F;
   std::copy(batch.inputs.begin(), batch.inputs.end(), slot.inputs.begin());
   std::copy(batch.targets.begin(), batch.targets.end(), slot.targets.begin());
-  rows_.clear();
-  rows_.add(slot.inputs, slot.token_rows);
-  slot.row_tokens.assign(rows_.tokens().begin(), rows_.tokens().end());
+  if (!holds_first()) return;
+  const auto groups =
+      static_cast<std::size_t>(options_.parallel.gradient_groups);
+  const std::size_t tokens = slot.inputs.size() / groups;
+  for (std::size_t g = 0; g < groups; ++g) {
+    rows_.clear();
+    rows_.add(std::span(slot.inputs).subspan(g * tokens, tokens),
+              std::span(slot.token_rows).subspan(g * tokens, tokens));
+    slot.row_tokens[g].assign(rows_.tokens().begin(), rows_.tokens().end());
+  }
 }
 
 void Engine::step(std::uint64_t number, const StepBatch& batch, float lr) {
@@ -96,16 +155,16 @@ void Engine::step(std::uint64_t number, const StepBatch& batch, float lr) {
   slot.before = last_end_;
   slot.begin = state_.stream->record();
   upload(slot);
-  stage_.begin(number);
-  executor_.run(program_);
+  begin_training(number, slot);
+  executor_.run(program());
   {
     const Timeline::Span span =
         timeline_.open(*state_.stream, Phase::kOptimizer, "update");
-    scatter_row_gradients(static_cast<std::int64_t>(slot.row_tokens.size()));
-    enqueue_update(number, lr);
+    optimizer_.step(number, lr);
   }
-  state_.backend.download(*state_.stream, slot.losses.data(), state_.losses);
-  state_.backend.download(*state_.stream, &slot.norm, state_.norm);
+  share_report();
+  state_.backend.download(*state_.stream, slot.reports.data(), state_.reports);
+  state_.backend.download(*state_.stream, &slot.norm, optimizer_.norm());
   slot.end = state_.stream->record();
   slot.spans = timeline_.take();
   last_end_ = slot.end;
@@ -116,28 +175,54 @@ void Engine::upload(Slot& slot) {
       timeline_.open(*state_.stream, Phase::kData, "tokens");
   Backend& backend = state_.backend;
   Stream& stream = *state_.stream;
+  if (state_.targets) {
+    backend.upload(stream, state_.targets, slot.targets.data());
+  }
+  if (!state_.inputs) return;
   backend.upload(stream, state_.inputs, slot.inputs.data());
-  backend.upload(stream, state_.targets, slot.targets.data());
   backend.upload(stream, state_.token_rows, slot.token_rows.data());
-  const auto rows = static_cast<std::int64_t>(slot.row_tokens.size());
-  backend.upload(stream, state_.row_tokens.view().part(0, {rows}),
-                 slot.row_tokens.data());
-  for (const Tensor& gradient : state_.row_gradients) {
-    const std::int64_t width = gradient.shape()[1];
-    state_.kernels->fill(stream, gradient.view().part(0, {rows, width}), 0.0F);
+  const std::int64_t most = state_.row_tokens.shape()[1];
+  for (std::size_t g = 0; g < slot.row_tokens.size(); ++g) {
+    const auto rows = static_cast<std::int64_t>(slot.row_tokens[g].size());
+    backend.upload(stream,
+                   state_.row_tokens.view().part(
+                       static_cast<std::int64_t>(g) * most, {rows}),
+                   slot.row_tokens[g].data());
   }
 }
 
-void Engine::scatter_row_gradients(std::int64_t rows) {
-  const auto& row_gradients = model_.row_gradients();
-  for (std::size_t r = 0; r < row_gradients.size(); ++r) {
-    const Tensor& compact = state_.row_gradients[r];
-    ScatterRows op;
-    op.drows = compact.view().part(0, {rows, compact.shape()[1]});
-    op.tokens = state_.row_tokens.view().part(0, {rows});
-    op.dtable = state_.gradient(row_gradients[r].parameter);
-    op.accumulate = row_gradients[r].shared;
-    state_.kernels->scatter_rows(*state_.stream, op);
+void Engine::begin_training(std::uint64_t number, const Slot& slot) {
+  const auto samples = static_cast<std::uint64_t>(options_.microbatches) *
+                       static_cast<std::uint64_t>(options_.batch.samples);
+  const auto replicas = static_cast<std::uint64_t>(options_.parallel.data);
+  context_.batch = options_.batch;
+  context_.training = true;
+  context_.first_sample =
+      (number * replicas + static_cast<std::uint64_t>(places_.data)) * samples;
+  context_.losses = state_.report;
+  context_.logits = {};
+  context_.rows.clear();
+  for (const auto& tokens : slot.row_tokens) {
+    context_.rows.push_back(static_cast<std::int64_t>(tokens.size()));
+  }
+  if (!holds_last()) {
+    state_.kernels->fill(*state_.stream, state_.report, 0.0F);
+  }
+  state_.backend.upload(*state_.stream,
+                        state_.report.view().part(options_.microbatches, {1}),
+                        &slot.stop);
+}
+
+// Losses are on the last stages, wishes to stop anywhere: every rank gets all.
+void Engine::share_report() {
+  const Timeline::Span span =
+      timeline_.open(*state_.stream, Phase::kCommunication, "report");
+  Stream& stream = *state_.stream;
+  if (report_pipeline_) report_pipeline_->all_reduce(stream, state_.report);
+  if (report_data_) {
+    report_data_->all_gather(stream, state_.report, state_.reports);
+  } else {
+    state_.kernels->cast(stream, state_.report, state_.reports);
   }
 }
 
@@ -147,20 +232,34 @@ StepOutcome Engine::outcome(std::uint64_t number) {
           "only the last two steps' outcomes are kept");
   slot.end->synchronize();
   StepOutcome outcome;
+  const auto size = static_cast<std::size_t>(options_.microbatches) + 1;
   double sum = 0;
-  for (const float loss : slot.losses) sum += static_cast<double>(loss);
-  outcome.loss =
-      static_cast<float>(sum / static_cast<double>(slot.losses.size()));
+  for (std::size_t i = 0; i < slot.reports.size(); ++i) {
+    const bool wish = i % size + 1 == size;
+    if (wish) {
+      outcome.stop = outcome.stop || slot.reports[i] > 0;
+    } else {
+      sum += static_cast<double>(slot.reports[i]);
+    }
+  }
+  outcome.loss = static_cast<float>(
+      sum / static_cast<double>(options_.all_microbatches()));
   outcome.grad_norm = slot.norm;
   const Event& from = slot.before ? *slot.before : *slot.begin;
   outcome.step_ms = 1e3 * slot.end->seconds_since(from);
-  outcome.ms = milliseconds(slot.spans);
+  outcome.ms = milliseconds(slot.spans, *state_.stream);
   auto& data = outcome.ms[static_cast<int>(Phase::kData)];
   data += 1e3 * slot.begin->seconds_since(from);
   double known = 0;
   for (const double part : outcome.ms) known += part;
   outcome.ms[static_cast<int>(Phase::kOther)] += outcome.step_ms - known;
   return outcome;
+}
+
+const std::vector<Timeline::Record>& Engine::spans(std::uint64_t number) const {
+  const Slot& slot = *slots_[number % slots_.size()];
+  require(slot.number == number, "only the last two steps' spans are kept");
+  return slot.spans;
 }
 
 }  // namespace cairn

@@ -1,9 +1,15 @@
 // Run: from a config to data, model and plan, and the tables that say so.
 
+#include <algorithm>
+#include <charconv>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <sstream>
+#include <thread>
 #include <utility>
 
+#include "launcher/step_program.h"
 #include "launcher/table.h"
 #include "launcher/worker.h"
 #include "runtime/data/prepare.h"
@@ -11,6 +17,36 @@
 
 namespace cairn {
 namespace {
+
+std::string read_text(const std::string& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) {
+    throw Error(Code::kBadArgument,
+                "parallel.schedule_file = \"" + file + "\" cannot be read");
+  }
+  return text.str();
+}
+
+// "4,5,5" as numbers.
+std::vector<int> parse_cuts(const std::string& text) {
+  std::vector<int> cuts;
+  std::stringstream in(text);
+  for (std::string word; std::getline(in, word, ',');) {
+    int count = 0;
+    const auto [end, error] =
+        std::from_chars(word.data(), word.data() + word.size(), count);
+    if (error != std::errc{} || end != word.data() + word.size()) {
+      throw Error(Code::kBadArgument,
+                  "parallel.cuts = \"" + text + "\" has \"" + word +
+                      "\", which is not a number of blocks; write it as "
+                      "\"4,5,5\"");
+    }
+    cuts.push_back(count);
+  }
+  return cuts;
+}
 
 ModelConfig model_config(const Config& config) {
   ModelConfig model;
@@ -29,18 +65,45 @@ ModelConfig model_config(const Config& config) {
   return model;
 }
 
+ParallelOptions parallel_options(const Config& config) {
+  const ParallelSection& section = config.parallel;
+  ParallelOptions options;
+  options.pipeline = static_cast<int>(section.pipeline);
+  options.data = static_cast<int>(section.data);
+  options.schedule = section.schedule;
+  if (!section.schedule_file.empty()) {
+    options.schedule_text = read_text(section.schedule_file);
+  }
+  options.chunks = static_cast<int>(section.chunks);
+  options.cuts = parse_cuts(section.cuts);
+  options.sharding = static_cast<int>(config.sharding.stage);
+  options.gather_ahead = static_cast<int>(config.sharding.gather_ahead);
+  options.receive_ahead = static_cast<int>(section.receive_ahead);
+  options.gradient_groups = static_cast<int>(section.gradient_groups);
+  return options;
+}
+
 EngineOptions engine_options(const Config& config) {
   EngineOptions options;
   options.batch = {config.train.micro_batch, config.data.sequence};
   options.microbatches =
-      static_cast<int>(config.train.global_batch / config.train.micro_batch);
+      static_cast<int>(config.train.global_batch / config.train.micro_batch /
+                       config.parallel.data);
   options.seed = static_cast<std::uint64_t>(config.train.seed);
-  options.beta1 = static_cast<float>(config.optimizer.betas[0]);
-  options.beta2 = static_cast<float>(config.optimizer.betas[1]);
-  options.epsilon = static_cast<float>(config.optimizer.eps);
-  options.weight_decay = static_cast<float>(config.optimizer.weight_decay);
-  options.clip = static_cast<float>(config.optimizer.clip);
+  options.adamw.beta1 = static_cast<float>(config.optimizer.betas[0]);
+  options.adamw.beta2 = static_cast<float>(config.optimizer.betas[1]);
+  options.adamw.epsilon = static_cast<float>(config.optimizer.eps);
+  options.adamw.weight_decay =
+      static_cast<float>(config.optimizer.weight_decay);
+  options.adamw.clip = static_cast<float>(config.optimizer.clip);
+  options.parallel = parallel_options(config);
   return options;
+}
+
+int threads_of_rank(const Config& config, int local_ranks) {
+  if (config.train.threads > 0) return static_cast<int>(config.train.threads);
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, cores / std::max(1, local_ranks));
 }
 
 // Of the parameters whose names begin alike: "block.3", "embedding", "head".
@@ -63,8 +126,13 @@ std::vector<std::pair<std::string, std::int64_t>> by_group(
 
 }  // namespace
 
-Run::Run(Config config, const ModelFamilies& families)
-    : config_(std::move(config)) {
+Run::Run(Config config, const ModelFamilies& families, int local_ranks)
+    : config_(std::move(config)),
+      threads_(threads_of_rank(
+          config_, local_ranks > 0
+                       ? local_ranks
+                       : static_cast<int>(config_.parallel.pipeline *
+                                          config_.parallel.data))) {
   open_data();
   make_model(families);
   make_plan();
@@ -97,12 +165,16 @@ void Run::make_model(const ModelFamilies& families) {
 }
 
 void Run::make_plan() {
-  const PlanRequest request{*model_, options_,
-                            static_cast<int>(config_.train.threads),
+  const PlanRequest request{*model_, options_, threads_,
                             config_.sample.tokens > 0};
   plan_ = choose_plan(
       request, config_.memory.activations,
       static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
+}
+
+std::chrono::milliseconds Run::timeout() const {
+  return std::chrono::milliseconds(
+      static_cast<std::int64_t>(1e3 * config_.parallel.timeout));
 }
 
 void Run::print(std::ostream& out) const {
@@ -114,33 +186,46 @@ void Run::print(std::ostream& out) const {
   parameters.add({"all", std::to_string(model_->layout().parameters())});
   parameters.print(out);
 
+  const int rank = plan_.largest();
+  const RankMemory& most = plan_.ranks[rank];
   std::vector<std::pair<std::string, std::int64_t>> memory;
   memory.reserve(kOwners + 1);
   for (int o = 0; o < kOwners; ++o) {
-    memory.emplace_back(name_of(static_cast<Owner>(o)), plan_.at_peak[o]);
+    memory.emplace_back(name_of(static_cast<Owner>(o)), most.at_peak[o]);
   }
-  memory.emplace_back("gaps between buffers", plan_.gaps());
+  memory.emplace_back("gaps between buffers", most.gaps());
+  std::string title = "memory, activations = " + plan_.activations;
+  if (plan_.ranks.size() > 1) {
+    title += ", rank " + std::to_string(rank) + " of " +
+             std::to_string(plan_.ranks.size()) + " (which needs most)";
+  }
   out << "\n";
-  byte_table("memory, activations = " + plan_.activations, memory).print(out);
+  byte_table(title, memory).print(out);
   out << "\n";
 }
 
 std::string Run::plan_json() const {
-  nlohmann::ordered_json memory;
-  for (int o = 0; o < kOwners; ++o) {
-    memory[name_of(static_cast<Owner>(o))] = plan_.at_peak[o];
+  nlohmann::ordered_json ranks;
+  const Mesh mesh = make_mesh(options_.parallel);
+  for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
+    const RankMemory& needs = plan_.ranks[r];
+    nlohmann::ordered_json memory;
+    for (int o = 0; o < kOwners; ++o) {
+      memory[name_of(static_cast<Owner>(o))] = needs.at_peak[o];
+    }
+    memory["gaps"] = needs.gaps();
+    nlohmann::ordered_json rank;
+    rank["rank"] = r;
+    rank["stage"] = mesh.coordinate(static_cast<int>(r), "pp");
+    rank["device_peak_bytes"] = needs.peak_bytes;
+    rank["arena_bytes"] = needs.arena_bytes;
+    rank["memory"] = memory;
+    ranks.push_back(rank);
   }
-  memory["gaps"] = plan_.gaps();
-  nlohmann::ordered_json rank;
-  rank["rank"] = 0;
-  rank["stage"] = 0;
-  rank["device_peak_bytes"] = plan_.peak_bytes;
-  rank["arena_bytes"] = plan_.arena_bytes;
-  rank["memory"] = memory;
   nlohmann::ordered_json plan;
   plan["parameters"] = model_->layout().parameters();
   plan["activations"] = plan_.activations;
-  plan["ranks"] = nlohmann::ordered_json::array({rank});
+  plan["ranks"] = ranks;
   return plan.dump(2) + "\n";
 }
 

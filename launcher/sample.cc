@@ -43,7 +43,7 @@ std::string text_of(const Tokenizer* tokenizer,
 void print_sample(const Run& run, Engine& engine, std::ostream& out) {
   const Config& config = run.config();
   if (config.sample.tokens == 0) return;
-  Tokenizer* tokenizer = run.tokenizer();
+  const Tokenizer* tokenizer = run.tokenizer();
   std::vector<std::int32_t> text;
   if (tokenizer != nullptr) text = tokenizer->encode(config.sample.prompt);
   if (text.empty()) text.push_back(0);

@@ -21,10 +21,10 @@
 namespace cairn {
 namespace {
 
-std::unique_ptr<Backend> build_backend(const Config& config) {
+std::unique_ptr<Backend> build_backend(const Run& run) {
   BackendOptions options;
-  options.threads = static_cast<int>(config.train.threads);
-  return make_backend(config.train.device, options);
+  options.threads = run.threads();
+  return make_backend(run.config().train.device, options);
 }
 
 // Whether progress is drawn in place, and how wide.
@@ -47,20 +47,24 @@ std::int64_t process_peak_bytes() {
   return usage.ru_maxrss * 1024;
 }
 
-// The tokens of one step, read on the host.
+// A replica's tokens of one step, read on the host.
 class StepReader {
  public:
-  explicit StepReader(const Run& run)
+  StepReader(const Run& run, int replica)
       : sampler_(run.train(), run.config().data.sequence,
                  static_cast<std::uint64_t>(run.config().train.seed)),
         sequence_(static_cast<std::size_t>(run.config().data.sequence)),
-        samples_(static_cast<std::size_t>(run.config().train.global_batch)),
+        all_samples_(static_cast<std::size_t>(run.config().train.global_batch)),
+        samples_(all_samples_ /
+                 static_cast<std::size_t>(run.config().parallel.data)),
+        first_(static_cast<std::size_t>(replica) * samples_),
         inputs_(samples_ * sequence_),
         targets_(samples_ * sequence_) {}
 
   StepBatch read(std::uint64_t step) {
     for (std::size_t i = 0; i < samples_; ++i) {
-      sampler_.read(step * samples_ + i, inputs_.data() + i * sequence_,
+      sampler_.read(step * all_samples_ + first_ + i,
+                    inputs_.data() + i * sequence_,
                     targets_.data() + i * sequence_);
     }
     return {inputs_, targets_};
@@ -69,33 +73,39 @@ class StepReader {
  private:
   Sampler sampler_;
   std::size_t sequence_;
+  std::size_t all_samples_;  // of a step, over all replicas
   std::size_t samples_;
+  std::size_t first_;
   std::vector<std::int32_t> inputs_;
   std::vector<std::int32_t> targets_;
 };
 
-// One training run over an engine: steps, evaluations, records.
+// One rank's training over an engine: steps and evaluations, and on rank 0
+// (which has a run directory) their records.
 class Loop {
  public:
-  Loop(const Run& run, Engine& engine, const Ledger& ledger,
-       RunDirectory& directory, std::ostream& out)
+  Loop(const Run& run, Engine& engine, const Ledger& ledger, int replica,
+       RunDirectory* directory, std::ostream& out)
       : run_(run),
         engine_(engine),
         ledger_(ledger),
-        metrics_(directory.metrics()),
+        replica_(replica),
+        metrics_(directory != nullptr ? &directory->metrics() : nullptr),
         progress_(out, progress_options(run.config(), out)),
-        reader_(run) {}
+        reader_(run, replica) {}
 
   // Returns the number of steps made.
   std::int64_t run_steps(StopRequest& stop) {
     const Config& config = run_.config();
     const std::int64_t steps = config.train.steps;
     std::int64_t step = 0;
-    for (; step < steps && !stop.requested(); ++step) {
+    for (; step < steps && !stopped_; ++step) {
+      StepBatch batch = reader_.read(static_cast<std::uint64_t>(step));
+      batch.stop = stop.requested();
       engine_.step(
-          static_cast<std::uint64_t>(step),
-          reader_.read(static_cast<std::uint64_t>(step)),
+          static_cast<std::uint64_t>(step), batch,
           static_cast<float>(learning_rate(config.optimizer, steps, step + 1)));
+      if (step < 2) measure_peaks();
       if (evaluates_after(step)) {
         record_to(step);
         evaluate(step);
@@ -107,8 +117,8 @@ class Loop {
     return step;
   }
 
+  bool stopped() const { return stopped_; }
   float last_loss() const { return last_loss_; }
-  std::optional<float> last_valid_loss() const { return valid_loss_; }
   Progress& progress() { return progress_; }
 
  private:
@@ -117,6 +127,15 @@ class Loop {
     const std::int64_t every = run_.config().train.eval_every;
     const bool last = step + 1 == run_.config().train.steps;
     return last || (every > 0 && (step + 1) % every == 0);
+  }
+
+  // Of the rank that has most. Peaks grow in the first steps and evaluations
+  // only.
+  void measure_peaks() {
+    device_peak_ = static_cast<std::int64_t>(
+        engine_.most(static_cast<double>(ledger_.total_peak())));
+    host_peak_ = static_cast<std::int64_t>(
+        engine_.most(static_cast<double>(process_peak_bytes())));
   }
 
   // Records every step up to and including `step` that is not yet.
@@ -140,11 +159,12 @@ class Loop {
         1e3 *
         static_cast<double>(config.train.global_batch * config.data.sequence) /
         outcome.step_ms;
-    record.device_peak_bytes = static_cast<std::int64_t>(ledger_.total_peak());
-    record.host_peak_bytes = process_peak_bytes();
+    record.device_peak_bytes = device_peak_;
+    record.host_peak_bytes = host_peak_;
     record.ms = outcome.ms;
-    metrics_.append(step_line(record));
+    if (metrics_ != nullptr) metrics_->append(step_line(record));
     last_loss_ = outcome.loss;
+    stopped_ = stopped_ || outcome.stop;
     if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm)) {
       stop_diverged(step, outcome);
     }
@@ -167,60 +187,89 @@ class Loop {
                     "optimizer.clip");
   }
 
+  // Replicas take the batches in turn.
   void evaluate(std::int64_t step) {
+    const Config& config = run_.config();
+    const auto replicas = static_cast<std::uint64_t>(config.parallel.data);
+    const auto batches = static_cast<std::uint64_t>(config.train.eval_batches);
+    double sum = 0;
+    for (std::uint64_t batch = 0; batch < batches; batch += replicas) {
+      const std::vector<float> losses =
+          evaluate_batch(batch + static_cast<std::uint64_t>(replica_));
+      for (std::uint64_t r = 0; r < std::min(replicas, batches - batch); ++r) {
+        sum += static_cast<double>(losses[r]);
+      }
+    }
+    const double loss = sum / static_cast<double>(batches);
+    measure_peaks();
+    if (metrics_ != nullptr) metrics_->append(evaluation_line(step + 1, loss));
+    progress_.evaluation(step + 1, loss);
+  }
+
+  std::vector<float> evaluate_batch(std::uint64_t batch) {
     const Config& config = run_.config();
     const auto sequence = static_cast<std::size_t>(config.data.sequence);
     const auto samples = static_cast<std::size_t>(config.train.micro_batch);
     const SequentialSampler sampler(*run_.valid(), config.data.sequence);
     std::vector<std::int32_t> inputs(samples * sequence);
     std::vector<std::int32_t> targets(samples * sequence);
-    double sum = 0;
-    const auto batches = static_cast<std::uint64_t>(config.train.eval_batches);
-    for (std::uint64_t batch = 0; batch < batches; ++batch) {
-      for (std::size_t s = 0; s < samples; ++s) {
-        sampler.read((batch * samples + s) % sampler.samples(),
-                     inputs.data() + s * sequence,
-                     targets.data() + s * sequence);
-      }
-      sum += static_cast<double>(engine_.evaluate(inputs, targets));
+    for (std::size_t s = 0; s < samples; ++s) {
+      sampler.read((batch * samples + s) % sampler.samples(),
+                   inputs.data() + s * sequence, targets.data() + s * sequence);
     }
-    valid_loss_ = static_cast<float>(sum / static_cast<double>(batches));
-    metrics_.append(evaluation_line(step + 1, double{*valid_loss_}));
-    progress_.evaluation(step + 1, *valid_loss_);
+    return engine_.evaluate(inputs, targets);
   }
 
   const Run& run_;
   Engine& engine_;
   const Ledger& ledger_;
-  LineFile& metrics_;
+  int replica_;
+  LineFile* metrics_;
   Progress progress_;
   StepReader reader_;
   std::int64_t recorded_ = 0;
+  std::int64_t device_peak_ = 0;
+  std::int64_t host_peak_ = 0;
+  bool stopped_ = false;
   float last_loss_ = 0;
-  std::optional<float> valid_loss_;
 };
+
+std::optional<RunDirectory> build_directory(const Run& run, const World& world,
+                                            std::ostream& out) {
+  std::optional<RunDirectory> directory;
+  if (world.rank() != 0) return directory;
+  directory.emplace(run_directory(run.config()), to_toml(run.config()), out);
+  directory->write_plan(run.plan_json());
+  return directory;
+}
 
 }  // namespace
 
-int train(const Run& run, StopRequest& stop, std::ostream& out) {
-  const Config& config = run.config();
-  RunDirectory directory(run_directory(config), to_toml(config), out);
-  directory.write_plan(run.plan_json());
-  const auto backend = build_backend(config);
+int train_rank(const Run& run, World& world, StopRequest& stop,
+               std::ostream& out) {
+  auto directory = build_directory(run, world, out);
+  const auto backend = build_backend(run);
   const auto stream = backend->make_stream("memory");
-  Arena arena(backend->memory(), run.plan().arena_bytes, *stream);
+  const RankMemory& memory = run.plan().ranks.at(world.rank());
+  Arena arena(backend->memory(), memory.arena_bytes, *stream);
   Ledger ledger(arena);
-  Engine engine(*backend, ledger, run.model(),
+  Engine engine(*backend, ledger, world, run.model(),
                 policy_named(run.plan().activations), run.options());
   engine.draw_weights();
 
-  Loop loop(run, engine, ledger, directory, out);
+  const int replica =
+      make_mesh(run.options().parallel).coordinate(world.rank(), "dp");
+  Loop loop(run, engine, ledger, replica, directory ? &*directory : nullptr,
+            out);
   const std::int64_t steps = loop.run_steps(stop);
   loop.progress().finish();
   const std::string hash = engine.weights_hash();
-  directory.metrics().append(end_line(steps, hash, double{loop.last_loss()}));
-  out << "weights_hash " << hash << "\n";
-  if (stop.requested() && steps < config.train.steps) return kExitStopped;
+  if (directory) {
+    directory->metrics().append(
+        end_line(steps, hash, double{loop.last_loss()}));
+    out << "weights_hash " << hash << "\n";
+  }
+  if (loop.stopped() && steps < run.config().train.steps) return kExitStopped;
   print_sample(run, engine, out);
   return kExitDone;
 }

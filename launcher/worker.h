@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <iosfwd>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "launcher/engine.h"
 #include "launcher/memory_plan.h"
 #include "launcher/stop_request.h"
+#include "parallel/communicator.h"
 #include "runtime/arena.h"
 #include "runtime/data/sampler.h"
 #include "runtime/data/token_shards.h"
@@ -22,20 +24,24 @@
 namespace cairn {
 
 // A run as its config describes it, before anything is allocated: data opened
-// and checked, model made, memory planned. `cairn plan` stops here.
+// and checked, model made, memory planned. `cairn plan` stops here. Ranks that
+// are threads of one process share it.
 class Run {
  public:
-  // Throws kBadArgument or kOutOfMemory for whatever does not go together.
-  Run(Config config, const ModelFamilies& families);
+  // `local_ranks` share this machine's cores; 0 is all ranks of the run. Throws
+  // kBadArgument or kOutOfMemory for whatever does not go together.
+  Run(Config config, const ModelFamilies& families, int local_ranks = 0);
 
   const Config& config() const { return config_; }
   const Model& model() const { return *model_; }
   const MemoryPlan& plan() const { return plan_; }
   const EngineOptions& options() const { return options_; }
+  int threads() const { return threads_; }    // that a rank computes with
+  std::chrono::milliseconds timeout() const;  // of a rank that is silent
   const TokenShards& train() const { return *train_; }
   // Null if no validation data is given, or no tokenizer is known.
   const TokenShards* valid() const { return valid_.get(); }
-  Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
 
   // The start-up tables: parameters by block, memory by owner.
   void print(std::ostream& out) const;
@@ -53,11 +59,17 @@ class Run {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Model> model_;
   EngineOptions options_;
+  int threads_ = 1;
   MemoryPlan plan_;
 };
 
-// Trains the run to its end, or until a stop is asked for; prints progress to
-// `out`. Returns the exit code: 0, or 75 when stopped.
+// Trains the run to its end, or until a stop is asked for, with a thread for
+// each rank; prints progress to `out`. Returns the exit code: 0, or 75 when
+// stopped.
 int train(const Run& run, StopRequest& stop, std::ostream& out);
+
+// One rank's part of it. Rank 0 writes the run's directory and prints.
+int train_rank(const Run& run, World& world, StopRequest& stop,
+               std::ostream& out);
 
 }  // namespace cairn

@@ -23,4 +23,10 @@ std::unique_ptr<Backend> make_backend(const std::string& name,
               "a backend '" + name + "' was asked for; built are:" + built);
 }
 
+std::size_t workspace_bytes_of(const std::string& name,
+                               const BackendOptions& options) {
+  require(name == "cpu" || name == "auto", "only the cpu is known by its size");
+  return cpu_workspace_bytes(team_size(options.threads));
+}
+
 }  // namespace cairn

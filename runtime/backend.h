@@ -44,12 +44,30 @@ class Backend {
   virtual void download(Stream& stream, void* to, const TensorView& from) = 0;
 };
 
+// What a rank computes with, lent to whoever enqueues work for it: the memory
+// it allocates from, its compute stream, and its kernels.
+struct Compute {
+  Backend& backend;
+  MemoryResource& memory;
+  Stream& stream;
+  Kernels& kernels;
+
+  Tensor make(Owner owner, DType dtype, const Shape& shape) const {
+    return {memory, stream, owner, dtype, shape};
+  }
+};
+
 struct BackendOptions {
   int threads = 0;  // cpu: threads a rank computes with; 0 is every core
 };
 
 // The names of the backends that were built, the preferred one first.
 std::vector<std::string> backend_names();
+
+// What workspace_bytes() of the backend of that name would be, without making
+// it.
+std::size_t workspace_bytes_of(const std::string& name,
+                               const BackendOptions& options);
 
 // Makes "cpu", "sim" (which stands in for the cpu's sizes), or "auto" (the
 // preferred one). Throws kBadArgument for a name that was not built, with the

@@ -126,6 +126,10 @@ class Block {
   virtual std::vector<GroupSpec> groups(const BatchShape& batch,
                                         DType dtype) const = 0;
 
+  // Of what forward returns, and so of the gradient that comes back for it; no
+  // dims for the last block of a model.
+  virtual Shape output_shape(const BatchShape& batch) const = 0;
+
   // Returns the output; fills `saved` unless it is null (evaluation). The last
   // block of a model returns nothing: its loss comes with backward, or goes to
   // call.loss when `saved` is null.

@@ -204,15 +204,14 @@ struct HeadLoss {
 // Tokens that go through the head at once: about 64 MiB of f32 logits.
 std::int64_t head_chunk_rows(std::int64_t tokens, std::int64_t vocab);
 
-// partials[i] = the sum of squares of chunk i of kNormSumChunk elements.
+// partials[i] = the sum of squares of the i-th `chunk` elements of x.
 struct SquaredNorm {
   TensorView x;         // f32, any shape
-  TensorView partials;  // f64 [squared_norm_chunks(elements)]
+  TensorView partials;  // f64 [elements / chunk, rounded up]
+  std::int64_t chunk = 65536;
+
+  std::int64_t chunks() const { return (x.elements() + chunk - 1) / chunk; }
 };
-inline constexpr std::int64_t kNormSumChunk = 65536;
-inline std::int64_t squared_norm_chunks(std::int64_t elements) {
-  return (elements + kNormSumChunk - 1) / kNormSumChunk;
-}
 
 // norm = sqrt of the sum of all partials, in order. factor = limit / norm when
 // limit > 0 and norm > limit, else 1; NaN when the norm is not finite, and NaN

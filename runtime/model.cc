@@ -65,6 +65,13 @@ void Model::note_row_gradients() {
       }
     }
   }
+  for (std::size_t p = 0; p < dense.size(); ++p) {
+    if (dense[p] <= 1) continue;
+    throw Error(Code::kBadArgument,
+                "more than one block gives " + layout_.entries()[p].spec.name +
+                    " a dense gradient; a parameter is shared by an embedding "
+                    "and one other block at most");
+  }
   for (RowGradient& row : rows_) row.shared = dense[row.parameter] > 0;
 }
 

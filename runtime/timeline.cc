@@ -42,9 +42,10 @@ std::vector<Timeline::Record> Timeline::take() {
 }
 
 std::array<double, kPhases> milliseconds(
-    const std::vector<Timeline::Record>& spans) {
+    const std::vector<Timeline::Record>& spans, const Stream& stream) {
   std::array<double, kPhases> sums{};
   for (const Timeline::Record& span : spans) {
+    if (span.stream != &stream) continue;
     const double ms = 1e3 * span.end->seconds_since(*span.begin);
     sums[static_cast<std::size_t>(span.phase)] += ms;
     if (span.parent < 0) continue;

@@ -94,9 +94,9 @@ class Timeline {
   std::vector<int> open_;  // indices into spans_, as they were opened
 };
 
-// The time of each phase, children's excluded, over spans that one take() gave
-// and whose events were reached.
+// The time of each phase on `stream`, children's excluded, over spans that one
+// take() gave and whose events were reached.
 std::array<double, kPhases> milliseconds(
-    const std::vector<Timeline::Record>& spans);
+    const std::vector<Timeline::Record>& spans, const Stream& stream);
 
 }  // namespace cairn

@@ -42,6 +42,10 @@ class Mixer final : public cairn::Block {
             {"mixed", Remake::kElementwise, row}};
   }
 
+  cairn::Shape output_shape(const cairn::BatchShape& batch) const override {
+    return {batch.tokens(), width_};
+  }
+
   Tensor forward(const Call& call, const Tensor& input,
                  cairn::Saved* saved) const override {
     cairn::Saved own;

@@ -67,11 +67,60 @@ void check_batches(const Config& config) {
                  named("train.micro_batch", train.micro_batch) +
                  "; the nearest global batches: " +
                  multiples_near(train.global_batch, train.micro_batch));
+  const std::int64_t data = config.parallel.data;
+  const std::int64_t unit = train.micro_batch * data;
+  check_that(train.global_batch % unit == 0,
+             named("train.global_batch", train.global_batch) +
+                 " does not divide into micro-batches of " +
+                 std::to_string(train.micro_batch) + " on " +
+                 named("parallel.data", data) +
+                 " replicas; the nearest global batches: " +
+                 multiples_near(train.global_batch, unit));
   check_that(config.data.sequence <= context(config),
              named("data.sequence", config.data.sequence) + " is above " +
                  named("model.context", config.model.context) +
                  "; the longest sequence is " +
                  std::to_string(config.model.context));
+}
+
+void check_parallel(const Config& config) {
+  const ParallelSection& parallel = config.parallel;
+  const std::int64_t stages = parallel.pipeline * parallel.chunks;
+  const std::int64_t blocks = config.model.layers + 2;
+  check_that(
+      stages <= blocks,
+      named("parallel.pipeline", parallel.pipeline) + " times " +
+          named("parallel.chunks", parallel.chunks) + " is " +
+          std::to_string(stages) + " stages, and " +
+          named("model.layers", config.model.layers) +
+          " with embedding and head are " + std::to_string(blocks) +
+          " blocks; the most ranks: " +
+          std::to_string(std::max<std::int64_t>(1, blocks / parallel.chunks)) +
+          ", the most chunks: " +
+          std::to_string(
+              std::max<std::int64_t>(1, blocks / parallel.pipeline)));
+  const bool chunked =
+      parallel.schedule == "interleaved" || parallel.schedule == "gpipe";
+  check_that(parallel.chunks == 1 || chunked || !parallel.schedule_file.empty(),
+             named("parallel.chunks", parallel.chunks) +
+                 " needs schedule = \"interleaved\" or \"gpipe\", and "
+                 "parallel.schedule is \"" +
+                 parallel.schedule + "\"; the nearest chunks: 1");
+  const std::int64_t groups = parallel.gradient_groups;
+  check_that(groups == 1 || (stages == 1 && parallel.data == 1),
+             named("parallel.gradient_groups", groups) +
+                 " repeats the sums of replicas on one rank, and the run has " +
+                 std::to_string(parallel.pipeline * parallel.data) +
+                 " ranks and " + std::to_string(stages) +
+                 " stages; set it to 1");
+  const std::int64_t microbatches =
+      config.train.global_batch / config.train.micro_batch;
+  check_that(microbatches % groups == 0,
+             "the " + std::to_string(microbatches) +
+                 " micro-batches of a step do not divide into " +
+                 named("parallel.gradient_groups", groups) +
+                 "; the nearest number of groups: " +
+                 std::to_string(nearest_divisor(microbatches, groups)));
 }
 
 void check_schedule(const Config& config) {
@@ -114,6 +163,7 @@ void check_run(const Config& config) {
 void check(const Config& config) {
   check_model(config.model);
   check_batches(config);
+  check_parallel(config);
   check_schedule(config);
   check_run(config);
 }

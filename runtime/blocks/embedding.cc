@@ -32,6 +32,10 @@ class EmbeddingBlock final : public Block {
     return {{"tokens", Remake::kNever, bytes}};
   }
 
+  Shape output_shape(const BatchShape& batch) const override {
+    return {batch.tokens(), shape_.width};
+  }
+
   Tensor forward(const Call& call, const Tensor& input,
                  Saved* saved) const override {
     if (saved != nullptr) saved->groups.assign(1, {input, {}});

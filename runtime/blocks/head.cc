@@ -38,6 +38,8 @@ class HeadBlock final : public Block {
             {"norm", Remake::kElementwise, row + 2 * tokens * sizeof(float)}};
   }
 
+  Shape output_shape(const BatchShape& /*batch*/) const override { return {}; }
+
   Tensor forward(const Call& call, const Tensor& input,
                  Saved* saved) const override {
     Saved own;

@@ -30,6 +30,9 @@ class TransformerBlock final : public Block {
   std::vector<ParameterSpec> parameters() const override;
   std::vector<GroupSpec> groups(const BatchShape& batch,
                                 DType dtype) const override;
+  Shape output_shape(const BatchShape& batch) const override {
+    return {batch.tokens(), shape_.width};
+  }
   Tensor forward(const Call& call, const Tensor& input,
                  Saved* saved) const override;
   void rebuild(const Call& call, Saved& saved) const override;

@@ -255,8 +255,8 @@ void check(const HeadLoss& op) {
 void check(const SquaredNorm& op) {
   const Operands o("squared_norm");
   o.want("x", op.x, op.x.shape);
-  o.want("partials", op.partials, {squared_norm_chunks(op.x.elements())},
-         DType::kF64);
+  o.holds(op.chunk > 0, "chunks of " + std::to_string(op.chunk) + " elements");
+  o.want("partials", op.partials, {op.chunks()}, DType::kF64);
 }
 
 void check(const ClipFactor& op) {

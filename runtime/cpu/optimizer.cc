@@ -57,9 +57,9 @@ void set_element(const TensorView& y, std::int64_t i, double value) {
 
 void run(const Crew& crew, const SquaredNorm& op) {
   const float* x = op.x.as<float>();
-  in_pieces(crew.team, op.x.elements(), kNormSumChunk,
+  in_pieces(crew.team, op.x.elements(), op.chunk,
             [&](std::int64_t first, std::int64_t end) {
-              op.partials.as<double>()[first / kNormSumChunk] =
+              op.partials.as<double>()[first / op.chunk] =
                   loops().squares(x + first, end - first);
             });
 }

@@ -55,6 +55,7 @@ class Counting final : public Block {
             {"normed", Remake::kElementwise, 4},
             {"product", Remake::kMatrix, 4}};
   }
+  Shape output_shape(const BatchShape&) const override { return {1}; }
   Tensor forward(const Call& call, const Tensor& input,
                  Saved* saved) const override {
     saved->groups.assign(3, {input, {}});

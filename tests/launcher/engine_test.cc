@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "launcher/memory_plan.h"
+#include "rank_threads.h"
 #include "runtime/arena.h"
 #include "runtime/error.h"
 #include "runtime/ledger.h"
@@ -46,18 +47,14 @@ std::vector<std::int32_t> tokens(const EngineOptions& options,
   return all;
 }
 
-struct Trained {
-  std::string hash;
-  std::vector<float> losses;
-};
-
 Trained train(const ModelConfig& config, const std::string& policy,
               int threads) {
   const Model model(built_in_families().make(config));
   const EngineOptions options = small_steps(2);
   const auto backend = make_backend("cpu", {threads});
-  Engine engine(*backend, backend->memory(), model, policy_named(policy),
-                options);
+  const auto world = solo_world();
+  Engine engine(*backend, backend->memory(), *world, model,
+                policy_named(policy), options);
   engine.draw_weights();
   Trained trained;
   for (std::uint64_t s = 0; s < 4; ++s) {
@@ -103,8 +100,9 @@ TEST_P(Bits, ChangeWithTheSeed) {
     EngineOptions options = small_steps(1);
     options.seed = static_cast<std::uint64_t>(k);
     const auto backend = make_backend("cpu", {});
-    Engine engine(*backend, backend->memory(), model, policy_named("keep"),
-                  options);
+    const auto world = solo_world();
+    Engine engine(*backend, backend->memory(), *world, model,
+                  policy_named("keep"), options);
     engine.draw_weights();
     hashes[k] = engine.weights_hash();
   }
@@ -127,15 +125,18 @@ class Memory : public testing::TestWithParam<std::string> {};
 TEST_P(Memory, PeaksAtWhatThePlanSaidToTheByteAndThenAsksForNoMore) {
   const Model model(built_in_families().make(tiny("gpt2", true)));
   const EngineOptions options = small_steps(2);
-  const MemoryPlan plan =
-      plan_memory({model, options, /*threads=*/2, false}, GetParam());
+  const RankMemory plan =
+      plan_memory({model, options, /*threads=*/2, false}, GetParam())
+          .ranks.front();
   const auto backend = make_backend("cpu", {2});
   const auto stream = backend->make_stream("memory");
   Ledger upstream(backend->memory());
   {
     Arena arena(upstream, plan.arena_bytes, *stream);
     Ledger ledger(arena);
-    Engine engine(*backend, ledger, model, policy_named(GetParam()), options);
+    const auto world = solo_world();
+    Engine engine(*backend, ledger, *world, model, policy_named(GetParam()),
+                  options);
     engine.draw_weights();
     const auto inputs = tokens(options, 0, 0);
     const auto one = std::span(inputs).first(
@@ -158,12 +159,16 @@ INSTANTIATE_TEST_SUITE_P(Policies, Memory,
                          testing::Values("keep", "cheap", "boundary"),
                          [](const auto& test) { return test.param; });
 
+std::size_t arena_bytes(const PlanRequest& request, const std::string& policy) {
+  return plan_memory(request, policy).ranks.front().arena_bytes;
+}
+
 TEST(ChoosePlan, TakesTheLeastRecomputeThatFitsTheBudget) {
   const Model model(built_in_families().make(tiny("gpt2", true)));
   const PlanRequest request{model, small_steps(1), 2, false};
-  const std::size_t keep = plan_memory(request, "keep").arena_bytes;
-  const std::size_t cheap = plan_memory(request, "cheap").arena_bytes;
-  const std::size_t boundary = plan_memory(request, "boundary").arena_bytes;
+  const std::size_t keep = arena_bytes(request, "keep");
+  const std::size_t cheap = arena_bytes(request, "cheap");
+  const std::size_t boundary = arena_bytes(request, "boundary");
 
   EXPECT_LT(boundary, cheap);
   EXPECT_LT(cheap, keep);
@@ -176,7 +181,7 @@ TEST(ChoosePlan, TakesTheLeastRecomputeThatFitsTheBudget) {
 TEST(ChoosePlan, SaysTheSmallestBudgetThatWouldDo) {
   const Model model(built_in_families().make(tiny("gpt2", true)));
   const PlanRequest request{model, small_steps(1), 2, false};
-  const std::size_t boundary = plan_memory(request, "boundary").arena_bytes;
+  const std::size_t boundary = arena_bytes(request, "boundary");
 
   try {
     choose_plan(request, "auto", boundary - 1);
@@ -192,8 +197,9 @@ TEST(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
   const Model model(built_in_families().make(tiny("gpt2", false)));
   const EngineOptions options = small_steps(2);
   const auto backend = make_backend("cpu", {});
-  Engine engine(*backend, backend->memory(), model, policy_named("boundary"),
-                options);
+  const auto world = solo_world();
+  Engine engine(*backend, backend->memory(), *world, model,
+                policy_named("boundary"), options);
   engine.draw_weights();
   // Large enough to overflow in the block's own product, finite itself.
   const std::string name = "block.1.up.weight";
@@ -216,8 +222,9 @@ TEST(Outcome, AddsUpToTheStepsTime) {
   const Model model(built_in_families().make(tiny("gpt2", false)));
   const EngineOptions options = small_steps(2);
   const auto backend = make_backend("cpu", {});
-  Engine engine(*backend, backend->memory(), model, policy_named("boundary"),
-                options);
+  const auto world = solo_world();
+  Engine engine(*backend, backend->memory(), *world, model,
+                policy_named("boundary"), options);
   engine.draw_weights();
   const auto inputs = tokens(options, 0, 0);
   engine.step(0, {inputs, inputs}, 1e-2F);

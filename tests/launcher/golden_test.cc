@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "launcher/engine.h"
+#include "rank_threads.h"
 #include "runtime/ledger.h"
 
 namespace cairn {
@@ -34,11 +35,11 @@ EngineOptions engine_options(const golden::Config& config) {
   options.batch = {config.micro_batch, config.sequence};
   options.microbatches =
       static_cast<int>(config.global_batch / config.micro_batch);
-  options.beta1 = static_cast<float>(config.beta1);
-  options.beta2 = static_cast<float>(config.beta2);
-  options.epsilon = static_cast<float>(config.adam_epsilon);
-  options.weight_decay = static_cast<float>(config.weight_decay);
-  options.clip = static_cast<float>(config.clip);
+  options.adamw.beta1 = static_cast<float>(config.beta1);
+  options.adamw.beta2 = static_cast<float>(config.beta2);
+  options.adamw.epsilon = static_cast<float>(config.adam_epsilon);
+  options.adamw.weight_decay = static_cast<float>(config.weight_decay);
+  options.adamw.clip = static_cast<float>(config.clip);
   return options;
 }
 
@@ -59,8 +60,9 @@ class MatchesPyTorch : public testing::TestWithParam<std::string> {
       : golden_(golden::read(CAIRN_SOURCE_DIR "/tests/golden", GetParam())),
         model_(built_in_families().make(model_config(golden_.config))),
         backend_(make_backend("cpu", {})),
-        engine_(*backend_, backend_->memory(), model_, policy_named("keep"),
-                engine_options(golden_.config)) {
+        world_(solo_world()),
+        engine_(*backend_, backend_->memory(), *world_, model_,
+                policy_named("keep"), engine_options(golden_.config)) {
     engine_.draw_weights();
     for (const std::string& name : golden_.names()) {
       engine_.set_parameter(name, golden_.tensor(name, "initial"));
@@ -77,6 +79,7 @@ class MatchesPyTorch : public testing::TestWithParam<std::string> {
   golden::Golden golden_;
   Model model_;
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<World> world_;
   Engine engine_;
 };
 

@@ -153,7 +153,7 @@ void OpSamples::add_head() {
 }
 
 void OpSamples::add_optimizer() {
-  ops_.push_back(SquaredNorm{f32({kOut}), f64({squared_norm_chunks(kOut)})});
+  ops_.push_back(SquaredNorm{f32({kOut}), f64({2}), (kOut + 1) / 2});
   ops_.push_back(ClipFactor{f64({2}), f32({1}), f32({1}), 1.0F});
   AdamW adamw{f32({kOut}), f32({kOut}),  f32({kOut}),
               f32({kOut}), bf16({kOut}), f32({1})};

@@ -37,12 +37,14 @@ TEST_F(OptimizerKernels, KeepNanForEver) {
 }
 
 TEST_F(OptimizerKernels, SumSquaresByChunks) {
-  Singles x = normal({2 * kNormSumChunk + 77});
+  constexpr std::int64_t kChunk = 4160;
+  Singles x = normal({2 * kChunk + 77});
   Doubles partials({3});
-  lab(&Kernels::squared_norm, SquaredNorm{.x = x, .partials = partials});
+  lab(&Kernels::squared_norm,
+      SquaredNorm{.x = x, .partials = partials, .chunk = kChunk});
   double want[3] = {};
   for (std::size_t i = 0; i < x.data.size(); ++i) {
-    want[i / kNormSumChunk] += static_cast<double>(x.data[i]) * x.data[i];
+    want[i / kChunk] += static_cast<double>(x.data[i]) * x.data[i];
   }
   for (int i = 0; i < 3; ++i) {
     EXPECT_NEAR(partials.data[i], want[i], 1e-10 * want[i]);

@@ -68,7 +68,7 @@ TEST(Timeline, DoesNotChargeAParentForItsChildren) {
     stream.pass(8.0);
   }
 
-  const auto ms = milliseconds(timeline.take());
+  const auto ms = milliseconds(timeline.take(), stream);
 
   EXPECT_EQ(of(Phase::kCompute, ms), 9000.0);
   EXPECT_EQ(of(Phase::kRecompute, ms), 2000.0);
@@ -88,7 +88,7 @@ TEST(Timeline, SplitsOneStreamsTimeIntoPhasesThatAddUp) {
     }
   }
 
-  const auto ms = milliseconds(timeline.take());
+  const auto ms = milliseconds(timeline.take(), stream);
 
   EXPECT_EQ(sum(ms), 3 * 4 * 750.0);
   EXPECT_EQ(of(Phase::kRecompute, ms), 3 * 2 * 250.0);
@@ -111,8 +111,10 @@ TEST(Timeline, NestsSpansOfTheSameStreamOnly) {
   ASSERT_EQ(spans.size(), 3U);
   EXPECT_EQ(spans[1].parent, -1);
   EXPECT_EQ(spans[2].parent, 0);
-  EXPECT_EQ(of(Phase::kCommunication, milliseconds(spans)), 3000.0);
-  EXPECT_EQ(of(Phase::kCompute, milliseconds(spans)), 0.0);
+  EXPECT_EQ(of(Phase::kCommunication, milliseconds(spans, second)), 3000.0);
+  EXPECT_EQ(of(Phase::kCompute, milliseconds(spans, first)), 0.0);
+  EXPECT_EQ(of(Phase::kRecompute, milliseconds(spans, first)), 2000.0);
+  EXPECT_EQ(of(Phase::kCommunication, milliseconds(spans, first)), 0.0);
 }
 
 TEST(Timeline, GivesOutWhatATraceShows) {
@@ -169,7 +171,7 @@ TEST(Timeline, ClosesAMovedSpanOnceAndWhereItWent) {
   stream.pass(1.0);
   kept.close();
 
-  EXPECT_EQ(of(Phase::kBubble, milliseconds(timeline.take())), 1000.0);
+  EXPECT_EQ(of(Phase::kBubble, milliseconds(timeline.take(), stream)), 1000.0);
 }
 
 TEST(Timeline, RecordsNothingWhenItIsDisabled) {

@@ -1,0 +1,99 @@
+// What reads or sets the engine's weights.
+
+#include <xxhash.h>
+
+#include <cstdio>
+
+#include "launcher/engine.h"
+#include "runtime/error.h"
+
+namespace cairn {
+
+std::vector<float> Engine::download(const TensorView& view) {
+  std::vector<float> values(static_cast<std::size_t>(view.elements()));
+  state_.backend.download(*state_.stream, values.data(), view);
+  state_.stream->synchronize();
+  return values;
+}
+
+// A parameter's weights or gradient, where this rank holds all of it.
+TensorView Engine::held(const std::string& name, bool gradient) {
+  const int parameter = model_.layout().index_of(name);
+  for (const ShardedParameters::Unit& unit : parameters_.units()) {
+    const UnitLayout::Entry* entry = unit.layout.find(parameter);
+    if (entry == nullptr || (gradient && unit.copy)) continue;
+    const TensorView& flat = gradient ? unit.gradients : unit.weights;
+    if (entry->range().end > flat.elements()) break;
+    return flat.part(entry->offset, entry->shape);
+  }
+  throw Error(Code::kBadArgument, "this rank does not hold all of " + name);
+}
+
+std::vector<float> Engine::parameter(const std::string& name) {
+  return download(held(name, /*gradient=*/false));
+}
+
+std::vector<float> Engine::gradient(const std::string& name) {
+  return download(held(name, /*gradient=*/true));
+}
+
+void Engine::set_parameter(const std::string& name,
+                           std::span<const float> values) {
+  const TensorView view = held(name, /*gradient=*/false);
+  if (static_cast<std::int64_t>(values.size()) != view.elements()) {
+    throw Error(Code::kBadArgument,
+                name + " has " + std::to_string(view.elements()) +
+                    " elements and was given " + std::to_string(values.size()));
+  }
+  state_.backend.upload(*state_.stream, view, values.data());
+  state_.stream->synchronize();
+}
+
+// The flat weights of a block's unit, on the ranks of the first stage.
+Tensor Engine::weights_at_first_stage(int block, const UnitLayout& layout) {
+  int home = 0;
+  while (stage_plan_.blocks[home].end <= block) ++home;
+  home = stage_plan_.shape.rank_of(home);
+  Tensor weights;
+  if (places_.pipeline == home) {
+    weights = parameters_.whole_weights(*parameters_.unit_of(block));
+  }
+  if (home == 0) return weights;
+  const Shape all{layout.padded(1)};
+  Stream& stream = *state_.stream;
+  if (places_.pipeline == home) {
+    report_pipeline_->send(stream, weights.view().part(0, all), 0);
+  } else if (holds_first()) {
+    weights =
+        Tensor(state_.memory, stream, Owner::kTransients, DType::kF32, all);
+    report_pipeline_->receive(stream, weights, home);
+  }
+  return weights;
+}
+
+std::string Engine::weights_hash() {
+  XXH3_state_t* hash = XXH3_createState();
+  XXH3_128bits_reset(hash);
+  for (int block = 0; block < model_.blocks(); ++block) {
+    const UnitLayout layout(model_, block);
+    if (layout.empty()) continue;
+    const Tensor weights = weights_at_first_stage(block, layout);
+    if (!holds_first()) continue;
+    for (const UnitLayout::Entry& entry : layout.entries()) {
+      const std::vector<float> values =
+          download(weights.view().part(entry.offset, entry.shape));
+      XXH3_128bits_update(hash, values.data(), values.size() * sizeof(float));
+    }
+  }
+  const XXH128_hash_t digest = XXH3_128bits_digest(hash);
+  XXH3_freeState(hash);
+  state_.stream->synchronize();
+  if (!holds_first()) return {};
+  char text[33];
+  std::snprintf(text, sizeof(text), "%016llx%016llx",
+                static_cast<unsigned long long>(digest.high64),
+                static_cast<unsigned long long>(digest.low64));
+  return text;
+}
+
+}  // namespace cairn

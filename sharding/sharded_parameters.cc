@@ -1,0 +1,351 @@
+#include "sharding/sharded_parameters.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "runtime/error.h"
+
+namespace cairn {
+namespace {
+
+TensorView flat_part(const TensorView& flat, const Range& range) {
+  return flat.part(range.first, {range.size()});
+}
+
+}  // namespace
+
+ShardedParameters::ShardedParameters(const Compute& compute, Timeline& timeline,
+                                     World& world, const Model& model,
+                                     ShardingOptions options)
+    : compute_(compute),
+      timeline_(timeline),
+      model_(model),
+      options_(std::move(options)) {
+  const std::vector<int>& ranks = options_.data_ranks;
+  data_ = static_cast<int>(ranks.size());
+  data_rank_ = static_cast<int>(
+      std::find(ranks.begin(), ranks.end(), world.rank()) - ranks.begin());
+  require(data_rank_ < data_, "a rank is one of its data ranks");
+  require(options_.groups == 1 || data_ == 1,
+          "groups of micro-batches repeat data ranks on one rank");
+  if (data_ > 1) {
+    gather_stream_ = compute.backend.make_stream("gather");
+    reduce_stream_ = compute.backend.make_stream("reduce");
+    gathers_ = world.make("gather", ranks);
+    reductions_ = world.make("reduce", ranks);
+  }
+  if (!options_.shared_ranks.empty()) {
+    shared_stream_ = compute.backend.make_stream("shared");
+    shared_ = world.make("shared", options_.shared_ranks);
+  }
+  for (const int block : options_.blocks) {
+    units_.push_back(make_unit(block, /*copy=*/false));
+  }
+  if (shared_ && world.rank() == options_.shared_ranks.back()) {
+    units_.push_back(make_unit(0, /*copy=*/true));
+  }
+}
+
+ShardedParameters::Unit ShardedParameters::make_unit(int block, bool copy) {
+  Unit unit{.block = block, .layout = UnitLayout(model_, block), .copy = copy};
+  if (unit.layout.empty()) return unit;
+  const std::int64_t all = unit.layout.padded(splits_updates() ? data_ : 1);
+  const std::int64_t shard = unit.layout.shard(data_);
+  unit.weights = compute_.make(Owner::kParameters, DType::kF32,
+                               {splits_weights() ? shard : all});
+  if (copy) return unit;
+  unit.gradients = compute_.make(Owner::kGradients, DType::kF32,
+                                 {splits_gradients() ? shard : all});
+  for (const Model::RowGradient& row : model_.row_gradients()) {
+    if (row.block != block) continue;
+    const Shape& table = model_.layout().entries()[row.parameter].spec.shape;
+    unit.table = row.parameter;
+    unit.rows = compute_.make(Owner::kGradients, DType::kF32,
+                              {options_.most_rows, table[1]});
+  }
+  return unit;
+}
+
+ShardedParameters::Unit* ShardedParameters::unit_of(int block) {
+  for (Unit& unit : units_) {
+    if (unit.block == block) return &unit;
+  }
+  return nullptr;
+}
+
+ShardedParameters::Place ShardedParameters::place_of(int parameter) {
+  for (Unit& unit : units_) {
+    const UnitLayout::Entry* entry = unit.layout.find(parameter);
+    if (entry != nullptr) return {&unit, entry};
+  }
+  throw Error(Code::kBadArgument,
+              "this rank does not hold the parameter " +
+                  model_.layout().entries()[parameter].spec.name);
+}
+
+std::vector<ShardedParameters::Unit*> ShardedParameters::units_used_by(
+    int block) {
+  std::vector<Unit*> units;
+  for (const int parameter : model_.parameters_of(block)) {
+    Unit* const unit = place_of(parameter).unit;
+    if (std::find(units.begin(), units.end(), unit) == units.end()) {
+      units.push_back(unit);
+    }
+  }
+  return units;
+}
+
+// Makes compute wait, once; what it waits is exposed communication.
+void ShardedParameters::await(std::shared_ptr<Event>& event) {
+  if (!event) return;
+  const Timeline::Span span =
+      timeline_.open(compute_.stream, Phase::kCommunication, "wait");
+  compute_.stream.wait(std::exchange(event, nullptr));
+}
+
+Timeline::Span ShardedParameters::mark(Stream& stream, const char* what,
+                                       const Unit& unit) {
+  return timeline_.open(stream, Phase::kCommunication,
+                        what + std::to_string(unit.block));
+}
+
+void ShardedParameters::parameters_of(int block,
+                                      std::vector<TensorView>& views) {
+  views.clear();
+  for (const int parameter : model_.parameters_of(block)) {
+    const Place place = place_of(parameter);
+    await(place.unit->ready);
+    const TensorView& flat = splits_weights() ? place.unit->whole.view()
+                                              : place.unit->weights.view();
+    require(static_cast<bool>(flat), "parameters are used while gathered");
+    views.push_back(flat.part(place.entry->offset, place.entry->shape));
+  }
+}
+
+// The buffer in which a group's gradient is summed. One that is not kept is
+// made at its first use, and its gaps are zero.
+TensorView ShardedParameters::gradient_of(Unit& unit, int group) {
+  if (!splits_gradients() && group == 0 && !unit.copy) return unit.gradients;
+  if (!unit.sum) {
+    unit.sum = compute_.make(
+        Owner::kTransients, DType::kF32,
+        {unit.copy ? unit.layout.padded(1)
+                   : unit.layout.padded(splits_gradients() ? data_ : 1)});
+    compute_.kernels.fill(compute_.stream, unit.sum, 0.0F);
+  }
+  return unit.sum;
+}
+
+void ShardedParameters::gradients_of(int block, int group,
+                                     std::vector<TensorView>& views) {
+  views.clear();
+  for (const int parameter : model_.parameters_of(block)) {
+    const Place place = place_of(parameter);
+    const bool by_rows =
+        place.unit->table == parameter && place.unit->block == block;
+    if (by_rows) {
+      views.push_back(place.unit->rows);
+      continue;
+    }
+    views.push_back(gradient_of(*place.unit, group)
+                        .part(place.entry->offset, place.entry->shape));
+  }
+}
+
+void ShardedParameters::gather(int block) {
+  if (!splits_weights()) return;
+  for (Unit* unit : units_used_by(block)) {
+    if (unit->users++ == 0) gather_unit(*unit);
+  }
+}
+
+void ShardedParameters::gather_unit(Unit& unit) {
+  unit.whole = compute_.make(Owner::kTransients, DType::kF32,
+                             {unit.layout.padded(data_)});
+  gather_stream_->wait(compute_.stream.record());
+  if (unit.ready) gather_stream_->wait(std::exchange(unit.ready, nullptr));
+  {
+    const Timeline::Span span = mark(*gather_stream_, "gather ", unit);
+    gathers_->all_gather(*gather_stream_, unit.weights, unit.whole);
+  }
+  unit.ready = gather_stream_->record();
+}
+
+void ShardedParameters::drop(int block) {
+  if (!splits_weights()) return;
+  for (Unit* unit : units_used_by(block)) {
+    if (--unit->users == 0) drop_unit(*unit);
+  }
+}
+
+void ShardedParameters::drop_unit(Unit& unit) {
+  await(unit.ready);  // gathered and never used
+  unit.whole = {};
+}
+
+void ShardedParameters::add_rows(Unit& unit, int group,
+                                 const TensorView& row_tokens) {
+  if (unit.table < 0) return;
+  const UnitLayout::Entry& entry = *unit.layout.find(unit.table);
+  const std::int64_t rows = row_tokens.elements();
+  ScatterRows op;
+  op.drows = unit.rows.view().part(0, {rows, entry.shape[1]});
+  op.tokens = row_tokens;
+  op.dtable = gradient_of(unit, group).part(entry.offset, entry.shape);
+  for (const Model::RowGradient& row : model_.row_gradients()) {
+    if (row.parameter == unit.table) op.accumulate = row.shared;
+  }
+  compute_.kernels.scatter_rows(compute_.stream, op);
+  compute_.kernels.fill(compute_.stream, op.drows, 0.0F);
+}
+
+void ShardedParameters::reduce(int block, int group,
+                               const TensorView& row_tokens) {
+  Unit& unit = *unit_of(block);
+  if (unit.layout.empty()) return;
+  add_rows(unit, group, row_tokens);
+  if (data_ > 1) return reduce_over_ranks(unit);
+  if (group == 0) return;
+  compute_.kernels.add(compute_.stream, unit.sum, unit.gradients);
+  unit.sum = {};
+}
+
+void ShardedParameters::reduce_over_ranks(Unit& unit) {
+  settle_reduction();
+  Stream& stream = *reduce_stream_;
+  stream.wait(compute_.stream.record());
+  {
+    const Timeline::Span span = mark(stream, "reduce ", unit);
+    if (options_.stage == 0) {
+      reductions_->all_reduce(stream, unit.gradients);
+    } else if (options_.stage == 1) {
+      reductions_->reduce_scatter(stream, unit.gradients, own_gradients(unit));
+    } else {
+      reductions_->reduce_scatter(stream, unit.sum, unit.gradients);
+      reducing_ = &unit;
+    }
+  }
+  unit.reduced = stream.record();
+}
+
+// Lets go of the whole gradient that the last reduction reads.
+void ShardedParameters::settle_reduction() {
+  if (reducing_ == nullptr) return;
+  await(reducing_->reduced);
+  reducing_->sum = {};
+  reducing_ = nullptr;
+}
+
+void ShardedParameters::finish_reductions() {
+  settle_reduction();
+  for (Unit& unit : units_) await(unit.reduced);
+  await(shared_sent_);
+  for (Unit& unit : units_) {
+    if (unit.copy) unit.sum = {};  // it was sent home
+  }
+}
+
+// The gradient, at home or in the copy, of the parameter that both ends use.
+TensorView ShardedParameters::shared_gradient() {
+  for (const int parameter : model_.parameters_of(model_.blocks() - 1)) {
+    for (Unit& unit : units_) {
+      const UnitLayout::Entry* entry = unit.layout.find(parameter);
+      if (unit.block != 0 || entry == nullptr) continue;
+      return gradient_of(unit, 0).part(entry->offset, entry->shape);
+    }
+  }
+  throw Error(Code::kBadArgument,
+              "the last block uses no parameter of the first");
+}
+
+void ShardedParameters::send_shared() {
+  shared_stream_->wait(compute_.stream.record());
+  shared_->send(*shared_stream_, shared_gradient(), 0);
+  shared_sent_ = shared_stream_->record();
+}
+
+void ShardedParameters::receive_shared() {
+  const TensorView gradient = shared_gradient();
+  shared_stream_->wait(compute_.stream.record());
+  shared_->receive(*shared_stream_, gradient, 1);
+  std::shared_ptr<Event> received = shared_stream_->record();
+  await(received);
+}
+
+// Hands the updated range of a unit to whoever keeps the whole of it.
+void ShardedParameters::publish(Unit& unit) {
+  if (unit.layout.empty()) return;
+  if (splits_updates() && !splits_weights() && !unit.copy) {
+    gather_stream_->wait(compute_.stream.record());
+    {
+      const Timeline::Span span = mark(*gather_stream_, "publish ", unit);
+      gathers_->all_gather(*gather_stream_, own_weights(unit), unit.weights);
+    }
+    unit.ready = gather_stream_->record();
+  }
+  if (!shared_ || unit.block != 0) return;
+  shared_stream_->wait(unit.ready ? unit.ready : compute_.stream.record());
+  if (unit.copy) {
+    shared_->receive(*shared_stream_, unit.weights, 0);
+    unit.ready = shared_stream_->record();
+  } else {
+    shared_->send(*shared_stream_, unit.weights, 1);
+    shared_sent_ = shared_stream_->record();
+  }
+}
+
+Range ShardedParameters::own(const Unit& unit) const {
+  if (!splits_updates()) return {0, unit.layout.padded(1)};
+  return unit.layout.shard_range(data_, data_rank_);
+}
+
+TensorView ShardedParameters::own_weights(const Unit& unit) const {
+  if (splits_weights()) return unit.weights;
+  return flat_part(unit.weights, own(unit));
+}
+
+TensorView ShardedParameters::own_gradients(const Unit& unit) const {
+  if (splits_gradients()) return unit.gradients;
+  return flat_part(unit.gradients, own(unit));
+}
+
+void ShardedParameters::draw(std::uint64_t seed) {
+  for (Unit& unit : units_) {
+    if (unit.layout.empty()) continue;
+    for (const Tensor* flat : {&unit.weights, &unit.gradients, &unit.rows}) {
+      if (*flat) compute_.kernels.fill(compute_.stream, *flat, 0.0F);
+    }
+    const Range held = splits_weights()
+                           ? unit.layout.shard_range(data_, data_rank_)
+                           : Range{0, unit.weights.view().elements()};
+    for (const UnitLayout::Entry& entry : unit.layout.entries()) {
+      const ParameterSpec& spec =
+          model_.layout().entries()[entry.parameter].spec;
+      const Range range = overlap(entry.range(), held);
+      if (range.size() == 0 || spec.init == Init::kZeros) continue;
+      const TensorView part = flat_part(
+          unit.weights, {range.first - held.first, range.end - held.first});
+      if (spec.init == Init::kOnes) {
+        compute_.kernels.fill(compute_.stream, part, 1.0F);
+        continue;
+      }
+      compute_.kernels.fill_normal(compute_.stream,
+                                   {part, spec.deviation, seed,
+                                    static_cast<std::uint32_t>(entry.parameter),
+                                    range.first - entry.offset});
+    }
+  }
+}
+
+Tensor ShardedParameters::whole_weights(Unit& unit) {
+  if (!splits_weights()) {
+    await(unit.ready);
+    return unit.weights;
+  }
+  gather_unit(unit);
+  await(unit.ready);
+  return std::exchange(unit.whole, {});
+}
+
+}  // namespace cairn

@@ -1,0 +1,115 @@
+#include "rank_threads.h"
+
+#include <exception>
+#include <thread>
+
+#include "parallel/worlds.h"
+#include "runtime/error.h"
+
+namespace cairn {
+namespace {
+
+bool blames_a_peer(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return error.code() == Code::kPeerLost;
+  } catch (...) {
+    return false;
+  }
+}
+
+void run_rank(World& world, const Model& model, const std::string& policy,
+              const EngineOptions& options,
+              const std::function<void(TestRank&)>& work) {
+  const auto backend = make_backend("cpu", {1});
+  Ledger ledger(backend->memory());
+  Engine engine(*backend, ledger, world, model, policy_named(policy), options);
+  const int replica =
+      make_mesh(options.parallel).coordinate(world.rank(), "dp");
+  TestRank rank{world, *backend, ledger, engine, replica};
+  work(rank);
+}
+
+}  // namespace
+
+void on_ranks(const Model& model, const std::string& policy,
+              const EngineOptions& options,
+              const std::function<void(TestRank&)>& work) {
+  const auto worlds = make_thread_worlds(options.parallel.world(), {});
+  std::vector<std::exception_ptr> failures(worlds.size());
+  std::vector<std::thread> threads;
+  for (std::size_t r = 0; r < worlds.size(); ++r) {
+    threads.emplace_back([&, r] {
+      try {
+        run_rank(*worlds[r], model, policy, options, work);
+      } catch (const std::exception& error) {
+        failures[r] = std::current_exception();
+        worlds[r]->abort(error.what());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::exception_ptr first;
+  for (const std::exception_ptr& failure : failures) {
+    if (!failure) continue;
+    if (!first || (blames_a_peer(first) && !blames_a_peer(failure))) {
+      first = failure;
+    }
+  }
+  if (first) std::rethrow_exception(first);
+}
+
+std::unique_ptr<World> solo_world() {
+  return std::move(make_thread_worlds(1, {}).front());
+}
+
+std::vector<std::int32_t> test_tokens(const EngineOptions& options,
+                                      std::uint64_t step, std::int32_t shift,
+                                      std::int32_t vocab) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(
+      options.batch.tokens() * options.all_microbatches()));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i] = static_cast<std::int32_t>(
+        (i * i + 7 * step + static_cast<std::size_t>(shift) * 3 + i) %
+        static_cast<std::size_t>(vocab));
+  }
+  return all;
+}
+
+Trained train_on_ranks(const Model& model, const std::string& policy,
+                       const EngineOptions& options, int steps) {
+  Trained trained;
+  const auto vocab = static_cast<std::int32_t>(model.vocab());
+  const auto mine =
+      static_cast<std::size_t>(options.batch.tokens() * options.microbatches);
+  const auto one = static_cast<std::size_t>(options.batch.tokens());
+  on_ranks(model, policy, options, [&](TestRank& rank) {
+    const bool tells = rank.world.rank() == 0;
+    const std::size_t first = mine * static_cast<std::size_t>(rank.replica);
+    rank.engine.draw_weights();
+    for (int s = 0; s < steps; ++s) {
+      const auto number = static_cast<std::uint64_t>(s);
+      const auto inputs = test_tokens(options, number, 0, vocab);
+      const auto targets = test_tokens(options, number, 1, vocab);
+      rank.engine.step(number,
+                       {std::span(inputs).subspan(first, mine),
+                        std::span(targets).subspan(first, mine)},
+                       1e-2F);
+      const StepOutcome outcome = rank.engine.outcome(number);
+      if (!tells) continue;
+      trained.losses.push_back(outcome.loss);
+      trained.norms.push_back(outcome.grad_norm);
+    }
+    const auto inputs = test_tokens(options, 99, 0, vocab);
+    const auto losses = rank.engine.evaluate(std::span(inputs).subspan(0, one),
+                                             std::span(inputs).subspan(1, one));
+    const std::string hash = rank.engine.weights_hash();
+    if (!tells) return;
+    trained.evaluations = {losses.front()};
+    trained.hash = hash;
+  });
+  return trained;
+}
+
+}  // namespace cairn
