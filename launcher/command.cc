@@ -25,10 +25,7 @@ int carry_out(const TrainCommand& command, const ModelFamilies& families) {
     std::cout << to_toml(config);
     return kExitDone;
   }
-  const Run run(config, families);
-  run.print(std::cout);
-  StopRequest stop;
-  return train(run, stop, std::cout);
+  return train(config, families, std::cout);
 }
 
 int carry_out(const PlanCommand& command, const ModelFamilies& families) {
@@ -69,7 +66,9 @@ int run_command(int argc, const char* const* argv,
         [&](const auto& command) { return carry_out(command, families); },
         line);
   } catch (const Error& error) {
-    std::cerr << "cairn: " << error.message() << "\n";
+    // What is wrong with what the user gave is the same for every rank.
+    const bool told = error.code() == Code::kBadArgument && !speaks_for_all();
+    if (!told) std::cerr << "cairn: " << error.message() << "\n";
     return exit_code(error);
   } catch (const std::exception& error) {
     std::cerr << "cairn: " << error.what() << "\n";

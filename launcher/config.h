@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -55,5 +56,8 @@ std::int64_t kv_heads(const ModelSection& model);
 std::int64_t context(const Config& config);
 std::optional<std::int64_t> device_budget_bytes(const Config& config);
 std::filesystem::path run_directory(const Config& config);
+
+// Of a rank that gives no sign.
+std::chrono::milliseconds timeout_of(const Config& config);
 
 }  // namespace cairn

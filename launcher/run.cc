@@ -172,11 +172,6 @@ void Run::make_plan() {
       static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
 }
 
-std::chrono::milliseconds Run::timeout() const {
-  return std::chrono::milliseconds(
-      static_cast<std::int64_t>(1e3 * config_.parallel.timeout));
-}
-
 void Run::print(std::ostream& out) const {
   Table parameters({"parameters", "count"});
   for (const auto& [group, count] : by_group(model_->layout())) {

@@ -3,7 +3,6 @@
 
 #pragma once
 
-#include <chrono>
 #include <iosfwd>
 #include <memory>
 #include <string>
@@ -36,8 +35,7 @@ class Run {
   const Model& model() const { return *model_; }
   const MemoryPlan& plan() const { return plan_; }
   const EngineOptions& options() const { return options_; }
-  int threads() const { return threads_; }    // that a rank computes with
-  std::chrono::milliseconds timeout() const;  // of a rank that is silent
+  int threads() const { return threads_; }  // that a rank computes with
   const TokenShards& train() const { return *train_; }
   // Null if no validation data is given, or no tokenizer is known.
   const TokenShards* valid() const { return valid_.get(); }
@@ -63,10 +61,15 @@ class Run {
   MemoryPlan plan_;
 };
 
-// Trains the run to its end, or until a stop is asked for, with a thread for
-// each rank; prints progress to `out`. Returns the exit code: 0, or 75 when
-// stopped.
-int train(const Run& run, StopRequest& stop, std::ostream& out);
+// Trains to the end, or until a stop is asked for: in this process, with a
+// thread for each rank, or as one of the processes that mpirun started. Prints
+// the tables and the progress to `out`. Returns the exit code: 0, or 75 when
+// stopped. Call it once in a process.
+int train(const Config& config, const ModelFamilies& families,
+          std::ostream& out);
+
+// Whether this process is the one that tells the user what all would.
+bool speaks_for_all();
 
 // One rank's part of it. Rank 0 writes the run's directory and prints.
 int train_rank(const Run& run, World& world, StopRequest& stop,

@@ -2,6 +2,7 @@
 // out.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "launcher/byte_size.h"
@@ -179,6 +180,11 @@ std::int64_t context(const Config& config) {
 
 std::optional<std::int64_t> device_budget_bytes(const Config& config) {
   return parse_byte_size(config.memory.device_budget);
+}
+
+std::chrono::milliseconds timeout_of(const Config& config) {
+  return std::chrono::milliseconds(
+      std::max<std::int64_t>(1, std::llround(1e3 * config.parallel.timeout)));
 }
 
 std::filesystem::path run_directory(const Config& config) {
