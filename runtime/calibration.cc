@@ -16,8 +16,8 @@ namespace {
 // addresses stay equal.
 class Placement {
  public:
-  explicit Placement(KernelOp& op) {
-    visit_operands(op, [this](const Operand& operand) {
+  explicit Placement(const KernelOp& op) {
+    visit_operands(op, [this](const ConstOperand& operand) {
       std::size_t& bytes = bytes_[operand.view.data];
       bytes = std::max(bytes, padded(operand.view.bytes()));
     });
@@ -67,18 +67,17 @@ class Bench {
     stream_->synchronize();
   }
 
-  double seconds(KernelOp op) {
-    const Placement placement(op);
-    placement.move(op, block_.view().data);
-    fill(op, placement.total());
-    enqueue(*kernels_, *stream_, op);  // the first call may set things up
-    const double once = timing(op, 1);
+  double seconds(const KernelOp& op) {
+    const std::vector<KernelOp> ops = placed(op);
+    enqueue(*kernels_, *stream_, ops[0]);  // may set things up
+    const double once = timing(ops, 1);
     const double wanted = std::ceil(options_.least / std::max(once, 1e-9));
     const int calls = static_cast<int>(
         std::clamp(wanted, 1.0, static_cast<double>(options_.most_calls)));
     std::vector<double> timings;
+    timings.reserve(static_cast<std::size_t>(options_.repeats));
     for (int i = 0; i < options_.repeats; ++i) {
-      timings.push_back(timing(op, calls));
+      timings.push_back(timing(ops, calls));
     }
     const auto middle = timings.begin() + options_.repeats / 2;
     std::nth_element(timings.begin(), middle, timings.end());
@@ -94,12 +93,23 @@ class Bench {
             {elements}};
   }
 
-  // Zeroes, but for tokens, which go through the rows, and factors.
-  void fill(KernelOp& op, std::size_t bytes) {
-    kernels_->fill(*stream_,
-                   block_.view().part(
-                       0, {static_cast<std::int64_t>(bytes / sizeof(float))}),
-                   0.0F);
+  // The operation at one place after the other, as far as the block reaches.
+  std::vector<KernelOp> placed(const KernelOp& op) {
+    const Placement placement(op);
+    const std::size_t places = std::clamp<std::size_t>(
+        block_.bytes() / std::max<std::size_t>(placement.total(), 1), 1,
+        static_cast<std::size_t>(options_.most_calls));
+    kernels_->fill(*stream_, block_, 0.0F);
+    std::vector<KernelOp> ops(places, op);
+    for (std::size_t i = 0; i < places; ++i) {
+      placement.move(ops[i], block_.view().data + i * placement.total());
+      fill(ops[i]);
+    }
+    return ops;
+  }
+
+  // What may not be zero: tokens go through the rows, a factor is 1.
+  void fill(KernelOp& op) {
     const std::int64_t rows =
         std::visit([](const auto& which) { return rows_of(which); }, op);
     visit_operands(op, [&](const Operand& operand) {
@@ -122,9 +132,11 @@ class Bench {
   }
 
   // Of one call, among `calls` in a row.
-  double timing(const KernelOp& op, int calls) {
+  double timing(const std::vector<KernelOp>& ops, int calls) {
     const auto begin = stream_->record();
-    for (int i = 0; i < calls; ++i) enqueue(*kernels_, *stream_, op);
+    for (int i = 0; i < calls; ++i) {
+      enqueue(*kernels_, *stream_, ops[next_++ % ops.size()]);
+    }
     const auto end = stream_->record();
     end->synchronize();
     return end->seconds_since(*begin) / calls;
@@ -136,6 +148,7 @@ class Bench {
   Tensor workspace_;
   Tensor block_;
   std::unique_ptr<Kernels> kernels_;
+  std::size_t next_ = 0;  // of the places
 };
 
 // The least seconds of some calls of `work`.
@@ -161,8 +174,8 @@ std::map<std::string, double> measure(Backend& backend,
                                       const CalibrationOptions& options) {
   require(options.repeats > 0 && options.most_calls > 0,
           "calibration times every operation at least once");
-  std::size_t most = 0;
-  for (KernelOp op : ops) most = std::max(most, Placement(op).total());
+  std::size_t most = padded(options.spread_bytes);
+  for (const KernelOp& op : ops) most = std::max(most, Placement(op).total());
   Bench bench(backend, options);
   bench.reserve(most);
   std::map<std::string, double> seconds;

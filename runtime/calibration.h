@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <span>
 #include <string>
@@ -19,11 +20,15 @@ struct CalibrationOptions {
   int repeats = 5;       // the median of so many timings counts
   double least = 1e-3;   // seconds of work in one timing, if it takes less
   int most_calls = 100;  // in one timing
+  // Calls in a row go through so much memory, as a step does, so that caches do
+  // not make them faster than they will be.
+  std::size_t spread_bytes = std::size_t{64} << 20;
 };
 
 // By key_of, the seconds that each of `ops` takes, each key once. Operands get
-// memory of the backend, the same for every operation, with contents that do no
-// harm; where operands share memory they do so there.
+// memory of the backend, the same for every operation, as much as the largest
+// needs and spread_bytes at least, with contents that do no harm; where
+// operands share memory they do so there.
 std::map<std::string, double> measure(Backend& backend,
                                       std::span<const KernelOp> ops,
                                       const CalibrationOptions& options = {});

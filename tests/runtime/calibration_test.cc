@@ -14,8 +14,9 @@ TEST(Calibration, GivesEveryOperationATimeAndASimulationTheirSum) {
   const OpSamples samples;
   const auto backend = make_backend("cpu", {.threads = 1});
   CostModel costs;
-  costs.seconds_of = measure(*backend, samples.ops(),
-                             {.repeats = 3, .least = 1e-5, .most_calls = 4});
+  costs.seconds_of = measure(
+      *backend, samples.ops(),
+      {.repeats = 3, .least = 1e-5, .most_calls = 4, .spread_bytes = 4096});
   SimMachine machine(costs);
   const auto sim = machine.make_backend(0, 0);
   const auto stream = sim->make_stream("s");
