@@ -24,7 +24,8 @@ Room::Room(int members) : members_(members), all_(members) {
 }
 
 Meeting& Room::channel(int from, int to) {
-  return *channels_[static_cast<std::size_t>(from * members_ + to)];
+  const int pair = from * members_ + to;
+  return *channels_[static_cast<std::size_t>(pair)];
 }
 
 void Room::fail() {

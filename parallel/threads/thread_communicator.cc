@@ -75,6 +75,7 @@ void ThreadCommunicator::together(const Operation& operation) {
   Meeting& meeting = room_->all();
   meet(meeting, group().rank, operation);
   std::vector<Brought> calls;
+  calls.reserve(group().ranks.size());
   for (int member = 0; member < group().size(); ++member) {
     calls.push_back({member, meeting.brought(member).call()});
   }

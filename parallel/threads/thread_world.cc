@@ -56,6 +56,7 @@ std::vector<std::unique_ptr<World>> make_thread_worlds(
   }
   const auto hub = std::make_shared<Hub>(size, options);
   std::vector<std::unique_ptr<World>> worlds;
+  worlds.reserve(static_cast<std::size_t>(size));
   for (int rank = 0; rank < size; ++rank) {
     worlds.push_back(std::make_unique<ThreadWorld>(hub, rank));
   }

@@ -15,8 +15,8 @@ constexpr milliseconds kBeat{100};
 // said to be.
 constexpr milliseconds kStopped = 10 * kBeat;
 
-// mpirun passes on what ranks write in no order; the cause is to stand before
-// what came of it.
+// What ranks write at the same time mpirun passes on in no order; the cause is
+// to stand before what came of it.
 constexpr milliseconds kHeadStart{50};
 
 std::string seconds_text(std::int64_t ms) {

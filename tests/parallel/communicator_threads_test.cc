@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "parallel/worlds.h"
@@ -44,6 +45,15 @@ TEST(ThreadWorlds, EndAWaitAtOnceWhenTheOtherLeaves) {
                     "never came; rank 0 was waiting in barrier on group data; "
                     "rank 1 had left"));
   });
+}
+
+TEST(LaunchedByMpi, GoesByWhatMpirunTellsItsProcesses) {
+  unsetenv("OMPI_COMM_WORLD_SIZE");
+  unsetenv("PMIX_RANK");
+  EXPECT_FALSE(launched_by_mpi());
+  setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
+  EXPECT_TRUE(launched_by_mpi());
+  unsetenv("OMPI_COMM_WORLD_SIZE");
 }
 
 TEST(ThreadWorlds, RefuseAWorldOfNobody) {
