@@ -43,10 +43,19 @@ void add_plan(CLI::App& app, PlanCommand& answer) {
       app.add_subcommand("plan", "Predict memory and time; train nothing");
   add_config(plan, answer.config, answer.settings);
   plan->add_flag("--json", answer.json, "Write JSON instead of tables");
+  plan->add_flag("--measure", answer.measure,
+                 "Measure the run's kernels on this machine first");
+  plan->add_option("--costs", answer.costs,
+                   "Measured costs: read, or with --measure written")
+      ->type_name("FILE");
+  plan->add_option("--trace", answer.trace,
+                   "Write the predicted step as a trace for Perfetto")
+      ->type_name("FILE");
   plan->footer(
       "Examples:\n"
       "  cairn plan gpt.toml\n"
-      "  cairn plan gpt.toml --set memory.device_budget=2GiB --json");
+      "  cairn plan gpt.toml --set memory.device_budget=2GiB --json\n"
+      "  cairn plan gpt.toml --measure --costs here.json --trace step.json");
 }
 
 void add_prepare(CLI::App& app, PrepareCommand& answer) {

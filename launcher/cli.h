@@ -21,6 +21,9 @@ struct PlanCommand {
   std::string config;
   std::vector<std::string> settings;
   bool json = false;
+  bool measure = false;
+  std::string costs;  // a file, read or written
+  std::string trace;  // a file, written
 };
 
 struct PrepareCommand {

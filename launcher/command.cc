@@ -4,7 +4,10 @@
 #include <variant>
 
 #include "launcher/cli.h"
+#include "launcher/costs.h"
+#include "launcher/plan_report.h"
 #include "launcher/worker.h"
+#include "parallel/worlds.h"
 #include "runtime/data/prepare.h"
 #include "runtime/error.h"
 
@@ -28,12 +31,35 @@ int carry_out(const TrainCommand& command, const ModelFamilies& families) {
   return train(config, families, std::cout);
 }
 
+// Costs as measured here and now, or as read from a file, or built in.
+CostModel costs_of(const PlanCommand& command, const Config& config,
+                   const ModelFamilies& families) {
+  if (!command.measure) {
+    return command.costs.empty() ? CostModel{} : read_costs(command.costs);
+  }
+  const Run run(config, families);
+  const CostModel costs =
+      measure_costs(run.plan_request(), run.plan().activations);
+  if (!command.costs.empty()) write_costs(costs, command.costs);
+  return costs;
+}
+
 int carry_out(const PlanCommand& command, const ModelFamilies& families) {
-  const Run run(read_config(command.config, command.settings), families);
+  const Config config = read_config(command.config, command.settings);
+  const CostModel costs = costs_of(command, config, families);
+  const Run run(config, families, 0, costs);
   if (command.json) {
-    std::cout << run.plan_json();
+    std::cout << plan_json(run);
   } else {
-    run.print(std::cout);
+    print_tables(run, std::cout);
+    print_prediction(run, std::cout);
+  }
+  if (!command.trace.empty()) {
+    PlanRequest request = run.plan_request();
+    request.costs = costs;
+    const auto spans = plan_trace(request, run.plan().activations);
+    write_trace(command.trace, spans,
+                transfer_arrows(spans, run.options().parallel.data));
   }
   return kExitDone;
 }
@@ -56,6 +82,13 @@ int carry_out(const PrintCommand& command, const ModelFamilies&) {
   return kExitDone;
 }
 
+// What is wrong with what the user gave is the same for every process of a run,
+// and the loss of one was told as it was found.
+bool told_by_another(const Error& error) {
+  return (error.code() == Code::kBadArgument && !speaks_for_all()) ||
+         (error.code() == Code::kPeerLost && launched_by_mpi());
+}
+
 }  // namespace
 
 int run_command(int argc, const char* const* argv,
@@ -66,9 +99,8 @@ int run_command(int argc, const char* const* argv,
         [&](const auto& command) { return carry_out(command, families); },
         line);
   } catch (const Error& error) {
-    // What is wrong with what the user gave is the same for every rank.
-    const bool told = error.code() == Code::kBadArgument && !speaks_for_all();
-    if (!told) std::cerr << "cairn: " << error.message() << "\n";
+    if (!told_by_another(error))
+      std::cerr << "cairn: " << error.message() << "\n";
     return exit_code(error);
   } catch (const std::exception& error) {
     std::cerr << "cairn: " << error.what() << "\n";

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "launcher/cli.h"
+#include "launcher/plan_report.h"
 #include "launcher/worker.h"
 #include "parallel/worlds.h"
 #include "runtime/error.h"
@@ -76,7 +77,7 @@ int train_on_threads(const Run& run, StopRequest& stop, std::ostream& out) {
 int train_with_threads(const Config& config, const ModelFamilies& families,
                        std::ostream& out) {
   const Run run(config, families);
-  run.print(out);
+  print_tables(run, out);
   StopRequest stop;
   return train_on_threads(run, stop, out);
 }
@@ -111,7 +112,7 @@ int train_as_process(const Config& config, const ModelFamilies& families,
   std::ostream nowhere(nullptr);
   std::ostream& mine = world->rank() == 0 ? out : nowhere;
   const Run run(config, families, told("OMPI_COMM_WORLD_LOCAL_SIZE", 0));
-  run.print(mine);
+  print_tables(run, mine);
   try {
     return train_rank(run, *world, stop, mine);
   } catch (const std::exception& error) {

@@ -1,16 +1,12 @@
-// Run: from a config to data, model and plan, and the tables that say so.
+// Run: from a config to data, model and plan.
 
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <nlohmann/json.hpp>
-#include <ostream>
 #include <sstream>
 #include <thread>
 #include <utility>
 
-#include "launcher/step_program.h"
-#include "launcher/table.h"
 #include "launcher/worker.h"
 #include "runtime/data/prepare.h"
 #include "runtime/error.h"
@@ -106,27 +102,10 @@ int threads_of_rank(const Config& config, int local_ranks) {
   return std::max(1, cores / std::max(1, local_ranks));
 }
 
-// Of the parameters whose names begin alike: "block.3", "embedding", "head".
-std::string group_of(const std::string& name) {
-  const bool layer = name.rfind("block.", 0) == 0;
-  return name.substr(0, name.find('.', layer ? 6 : 0));
-}
-
-// Parameters by group, in canonical order; blocks that are alike share a row.
-std::vector<std::pair<std::string, std::int64_t>> by_group(
-    const ParameterLayout& layout) {
-  std::vector<std::pair<std::string, std::int64_t>> rows;
-  for (const ParameterLayout::Entry& entry : layout.entries()) {
-    const std::string group = group_of(entry.spec.name);
-    if (rows.empty() || rows.back().first != group) rows.push_back({group, 0});
-    rows.back().second += entry.spec.shape.elements();
-  }
-  return rows;
-}
-
 }  // namespace
 
-Run::Run(Config config, const ModelFamilies& families, int local_ranks)
+Run::Run(Config config, const ModelFamilies& families, int local_ranks,
+         const CostModel& costs)
     : config_(std::move(config)),
       threads_(threads_of_rank(
           config_, local_ranks > 0
@@ -135,7 +114,7 @@ Run::Run(Config config, const ModelFamilies& families, int local_ranks)
                                           config_.parallel.data))) {
   open_data();
   make_model(families);
-  make_plan();
+  make_plan(costs);
 }
 
 void Run::open_data() {
@@ -164,64 +143,16 @@ void Run::make_model(const ModelFamilies& families) {
   options_ = engine_options(config_);
 }
 
-void Run::make_plan() {
-  const PlanRequest request{*model_, options_, threads_,
-                            config_.sample.tokens > 0};
+PlanRequest Run::plan_request() const {
+  return {*model_, options_, threads_, config_.sample.tokens > 0, {}};
+}
+
+void Run::make_plan(const CostModel& costs) {
+  PlanRequest request = plan_request();
+  request.costs = costs;
   plan_ = choose_plan(
       request, config_.memory.activations,
       static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
-}
-
-void Run::print(std::ostream& out) const {
-  Table parameters({"parameters", "count"});
-  for (const auto& [group, count] : by_group(model_->layout())) {
-    parameters.add({group, std::to_string(count)});
-  }
-  parameters.rule();
-  parameters.add({"all", std::to_string(model_->layout().parameters())});
-  parameters.print(out);
-
-  const int rank = plan_.largest();
-  const RankMemory& most = plan_.ranks[rank];
-  std::vector<std::pair<std::string, std::int64_t>> memory;
-  memory.reserve(kOwners + 1);
-  for (int o = 0; o < kOwners; ++o) {
-    memory.emplace_back(name_of(static_cast<Owner>(o)), most.at_peak[o]);
-  }
-  memory.emplace_back("gaps between buffers", most.gaps());
-  std::string title = "memory, activations = " + plan_.activations;
-  if (plan_.ranks.size() > 1) {
-    title += ", rank " + std::to_string(rank) + " of " +
-             std::to_string(plan_.ranks.size()) + " (which needs most)";
-  }
-  out << "\n";
-  byte_table(title, memory).print(out);
-  out << "\n";
-}
-
-std::string Run::plan_json() const {
-  nlohmann::ordered_json ranks;
-  const Mesh mesh = make_mesh(options_.parallel);
-  for (std::size_t r = 0; r < plan_.ranks.size(); ++r) {
-    const RankMemory& needs = plan_.ranks[r];
-    nlohmann::ordered_json memory;
-    for (int o = 0; o < kOwners; ++o) {
-      memory[name_of(static_cast<Owner>(o))] = needs.at_peak[o];
-    }
-    memory["gaps"] = needs.gaps();
-    nlohmann::ordered_json rank;
-    rank["rank"] = r;
-    rank["stage"] = mesh.coordinate(static_cast<int>(r), "pp");
-    rank["device_peak_bytes"] = needs.peak_bytes;
-    rank["arena_bytes"] = needs.arena_bytes;
-    rank["memory"] = memory;
-    ranks.push_back(rank);
-  }
-  nlohmann::ordered_json plan;
-  plan["parameters"] = model_->layout().parameters();
-  plan["activations"] = plan_.activations;
-  plan["ranks"] = ranks;
-  return plan.dump(2) + "\n";
 }
 
 }  // namespace cairn

@@ -225,21 +225,19 @@ int write_text(const fs::path& file, const std::string& text) {
 
 }  // namespace
 
-std::vector<TraceSpan> trace_spans(
-    int rank, std::span<const Timeline::Record> records,
-    const std::map<const Stream*, std::string>& names, const Event& origin) {
+std::vector<TraceSpan> trace_spans(int rank,
+                                   std::span<const Timeline::Record> records,
+                                   const Event& origin) {
   std::vector<TraceSpan> spans;
   spans.reserve(records.size());
   for (const Timeline::Record& record : records) {
-    const auto name = names.find(record.stream);
-    if (name == names.end() || record.end == nullptr) {
-      throw Error(Code::kBadArgument,
-                  "making a trace: span \"" + record.name + "\" of rank " +
-                      std::to_string(rank) +
-                      (record.end ? " is on a stream without a name"
-                                  : " is still open"));
+    if (record.end == nullptr) {
+      throw Error(Code::kBadArgument, "making a trace: span \"" + record.name +
+                                          "\" of rank " + std::to_string(rank) +
+                                          " is still open");
     }
-    spans.push_back({rank, name->second, record.name, name_of(record.phase),
+    spans.push_back({rank, record.stream->name(), record.name,
+                     name_of(record.phase),
                      1e3 * record.begin->seconds_since(origin),
                      1e3 * record.end->seconds_since(origin)});
   }

@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,10 +40,10 @@ struct TraceArrow {
 };
 
 // What a timeline gave out, in its order, with times since `origin`. Every
-// event was reached; `names` has every stream.
-std::vector<TraceSpan> trace_spans(
-    int rank, std::span<const Timeline::Record> records,
-    const std::map<const Stream*, std::string>& names, const Event& origin);
+// event was reached, and the streams live.
+std::vector<TraceSpan> trace_spans(int rank,
+                                   std::span<const Timeline::Record> records,
+                                   const Event& origin);
 
 // From each send of a schedule to its receive, found by the names that their
 // actions give them ("so0.3" and "ri1.3", "sg1.3" and "rg0.3", "ss" and "rs").

@@ -13,6 +13,7 @@
 #include "launcher/cli.h"
 #include "launcher/learning_rate.h"
 #include "launcher/metrics.h"
+#include "launcher/plan_report.h"
 #include "launcher/progress.h"
 #include "launcher/run_directory.h"
 #include "launcher/sample.h"
@@ -239,7 +240,7 @@ std::optional<RunDirectory> build_directory(const Run& run, const World& world,
   std::optional<RunDirectory> directory;
   if (world.rank() != 0) return directory;
   directory.emplace(run_directory(run.config()), to_toml(run.config()), out);
-  directory->write_plan(run.plan_json());
+  directory->write_plan(plan_json(run));
   return directory;
 }
 
@@ -250,7 +251,7 @@ int train_rank(const Run& run, World& world, StopRequest& stop,
   auto directory = build_directory(run, world, out);
   const auto backend = build_backend(run);
   const auto stream = backend->make_stream("memory");
-  const RankMemory& memory = run.plan().ranks.at(world.rank());
+  const RankPlan& memory = run.plan().ranks.at(world.rank());
   Arena arena(backend->memory(), memory.arena_bytes, *stream);
   Ledger ledger(arena);
   Engine engine(*backend, ledger, world, run.model(),

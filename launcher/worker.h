@@ -10,7 +10,7 @@
 
 #include "launcher/config.h"
 #include "launcher/engine.h"
-#include "launcher/memory_plan.h"
+#include "launcher/run_plan.h"
 #include "launcher/stop_request.h"
 #include "parallel/communicator.h"
 #include "runtime/arena.h"
@@ -27,13 +27,15 @@ namespace cairn {
 // are threads of one process share it.
 class Run {
  public:
-  // `local_ranks` share this machine's cores; 0 is all ranks of the run. Throws
-  // kBadArgument or kOutOfMemory for whatever does not go together.
-  Run(Config config, const ModelFamilies& families, int local_ranks = 0);
+  // `local_ranks` share this machine's cores; 0 is all ranks of the run. Times
+  // are planned from `costs`. Throws kBadArgument or kOutOfMemory for whatever
+  // does not go together.
+  Run(Config config, const ModelFamilies& families, int local_ranks = 0,
+      const CostModel& costs = {});
 
   const Config& config() const { return config_; }
   const Model& model() const { return *model_; }
-  const MemoryPlan& plan() const { return plan_; }
+  const RunPlan& plan() const { return plan_; }
   const EngineOptions& options() const { return options_; }
   int threads() const { return threads_; }  // that a rank computes with
   const TokenShards& train() const { return *train_; }
@@ -41,15 +43,13 @@ class Run {
   const TokenShards* valid() const { return valid_.get(); }
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
 
-  // The start-up tables: parameters by block, memory by owner.
-  void print(std::ostream& out) const;
-  // The same as JSON; what plan.json holds.
-  std::string plan_json() const;
+  // What the plan was made from, but for the costs.
+  PlanRequest plan_request() const;
 
  private:
   void open_data();
   void make_model(const ModelFamilies& families);
-  void make_plan();
+  void make_plan(const CostModel& costs);
 
   Config config_;
   std::unique_ptr<TokenShards> train_;
@@ -58,7 +58,7 @@ class Run {
   std::unique_ptr<Model> model_;
   EngineOptions options_;
   int threads_ = 1;
-  MemoryPlan plan_;
+  RunPlan plan_;
 };
 
 // Trains to the end, or until a stop is asked for: in this process, with a

@@ -16,6 +16,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "runtime/device.h"
 
@@ -41,6 +42,9 @@ class Stream {
   virtual ~Stream() = default;
 
   virtual Device device() const = 0;
+
+  // As it was made with; for traces and errors.
+  virtual const std::string& name() const = 0;
 
   // Marks the current end of the queue.
   virtual std::shared_ptr<Event> record() = 0;

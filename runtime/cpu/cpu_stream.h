@@ -33,6 +33,7 @@ class CpuStream final : public Stream {
   CpuStream& operator=(const CpuStream&) = delete;
 
   Device device() const override { return {Device::Kind::kCpu, 0}; }
+  const std::string& name() const override { return name_; }
   std::shared_ptr<Event> record() override;
   void wait(std::shared_ptr<Event> event) override;
   void enqueue_host(std::function<void()> work) override {

@@ -31,6 +31,8 @@ std::vector<SimLog*> SimEvent::play() {
 
 Device SimStream::device() const { return {Device::Kind::kSim, log_.rank}; }
 
+const std::string& SimStream::name() const { return log_.name; }
+
 std::shared_ptr<Event> SimStream::record() {
   return state_.push_record(log_, state_.costs.event());
 }

@@ -52,6 +52,7 @@ class SimStream final : public Stream {
   SimStream(SimState& state, SimLog& log) : state_(state), log_(log) {}
 
   Device device() const override;
+  const std::string& name() const override;
   std::shared_ptr<Event> record() override;
   // Throws kBadArgument for an event of another device.
   void wait(std::shared_ptr<Event> event) override;

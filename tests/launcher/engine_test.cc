@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "launcher/memory_plan.h"
+#include "launcher/run_plan.h"
 #include "rank_threads.h"
 #include "runtime/arena.h"
 #include "runtime/error.h"
@@ -125,8 +125,8 @@ class Memory : public testing::TestWithParam<std::string> {};
 TEST_P(Memory, PeaksAtWhatThePlanSaidToTheByteAndThenAsksForNoMore) {
   const Model model(built_in_families().make(tiny("gpt2", true)));
   const EngineOptions options = small_steps(2);
-  const RankMemory plan =
-      plan_memory({model, options, /*threads=*/2, false}, GetParam())
+  const RankPlan plan =
+      plan_run({model, options, /*threads=*/2, false}, GetParam())
           .ranks.front();
   const auto backend = make_backend("cpu", {2});
   const auto stream = backend->make_stream("memory");
@@ -160,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(Policies, Memory,
                          [](const auto& test) { return test.param; });
 
 std::size_t arena_bytes(const PlanRequest& request, const std::string& policy) {
-  return plan_memory(request, policy).ranks.front().arena_bytes;
+  return plan_run(request, policy).ranks.front().arena_bytes;
 }
 
 TEST(ChoosePlan, TakesTheLeastRecomputeThatFitsTheBudget) {

@@ -32,6 +32,7 @@ class ClockEvent final : public Event {
 class ClockStream final : public Stream {
  public:
   Device device() const override { return {Device::Kind::kSim, 0}; }
+  const std::string& name() const override { return name_; }
   std::shared_ptr<Event> record() override {
     return std::make_shared<ClockEvent>(seconds_);
   }
@@ -42,6 +43,7 @@ class ClockStream final : public Stream {
   void pass(double seconds) { seconds_ += seconds; }
 
  private:
+  std::string name_;
   double seconds_ = 0.0;
 };
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "runtime/stream.h"
 
@@ -13,6 +14,7 @@ namespace cairn {
 class IdleStream final : public Stream {
  public:
   Device device() const override { return {Device::Kind::kSim, 0}; }
+  const std::string& name() const override { return name_; }
   std::shared_ptr<Event> record() override {
     return std::make_shared<Reached>();
   }
@@ -21,6 +23,7 @@ class IdleStream final : public Stream {
   void synchronize() override {}
 
  private:
+  std::string name_ = "idle";
   class Reached final : public Event {
    public:
     bool reached() const override { return true; }

@@ -1,0 +1,22 @@
+// What a person, or a program, is told of a run before it starts.
+
+#pragma once
+
+#include <iosfwd>
+#include <string>
+
+#include "launcher/worker.h"
+
+namespace cairn {
+
+// The start-up tables: parameters by block, memory by owner of the rank that
+// needs most.
+void print_tables(const Run& run, std::ostream& out);
+
+// What `cairn plan` adds: for each stage its time, bubble, memory and traffic.
+void print_prediction(const Run& run, std::ostream& out);
+
+// All of it as JSON; what plan.json holds.
+std::string plan_json(const Run& run);
+
+}  // namespace cairn

@@ -1,0 +1,123 @@
+#include "launcher/rehearsal.h"
+
+#include <span>
+
+#include "launcher/engine.h"
+#include "launcher/step_program.h"
+#include "parallel/sim_world.h"
+#include "runtime/arena.h"
+#include "runtime/ledger.h"
+
+namespace cairn {
+namespace {
+
+// More than any device has; nothing of it is ever touched.
+constexpr std::size_t kPretendBytes = std::size_t{1} << 50;
+
+// The step whose times count: the first that another precedes.
+constexpr std::uint64_t kTimedStep = 1;
+
+}  // namespace
+
+struct Rehearsal::Rank {
+  Rank(SimMachine& machine, const PlanRequest& request,
+       const std::string& policy, int number)
+      : backend(machine.make_backend(
+            number, workspace_bytes_of("cpu", {request.threads}))),
+        sim_world(
+            make_sim_world(machine, number, request.options.parallel.world())),
+        world(make_counted_world(*sim_world, sent)),
+        stream(backend->make_stream("memory")),
+        arena(backend->memory(), kPretendBytes, *stream),
+        ledger(arena),
+        memory(machine.make_memory(number, ledger)),
+        engine(*backend, *memory, *world, request.model, policy_named(policy),
+               request.options) {}
+
+  // Everything that a run does to memory: two steps, an evaluation, the
+  // weights, a sample.
+  void rehearse(const PlanRequest& request) {
+    const auto tokens =
+        static_cast<std::size_t>(request.options.batch.tokens());
+    const std::vector<std::int32_t> all(
+        tokens * static_cast<std::size_t>(request.options.microbatches));
+    const auto one = std::span(all).first(tokens);
+    engine.draw_weights();
+    engine.step(0, {all, all}, 0.0F);
+    const Traffic before = sent;
+    engine.step(kTimedStep, {all, all}, 0.0F);
+    for (auto& [group, bytes] : sent)
+      step_sent[group] = bytes - before.at(group);
+    engine.evaluate(one, one);
+    engine.weights_hash();
+    if (!request.samples_text) return;
+    engine.logits(
+        one.first(static_cast<std::size_t>(request.options.batch.sequence)));
+  }
+
+  Traffic sent;
+  Traffic step_sent;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<World> sim_world;
+  std::unique_ptr<World> world;
+  std::unique_ptr<Stream> stream;
+  Arena arena;
+  Ledger ledger;
+  std::unique_ptr<MemoryResource> memory;
+  Engine engine;
+};
+
+Rehearsal::Rehearsal(const PlanRequest& request, const std::string& policy,
+                     const Prepare& prepare)
+    : request_(request), machine_(request.costs) {
+  const Mesh mesh = make_mesh(request.options.parallel);
+  std::vector<int> phantoms;
+  for (int rank = 0; rank < mesh.size(); ++rank) {
+    if (mesh.coordinate(rank, "dp") > 0) phantoms.push_back(rank);
+  }
+  machine_.add_phantoms(phantoms);
+  if (prepare) prepare(machine_);
+  for (int place = 0; place < request.options.parallel.pipeline; ++place) {
+    ranks_.push_back(std::make_unique<Rank>(machine_, request, policy,
+                                            mesh.at(0, "pp", place)));
+    ranks_.back()->rehearse(request);
+  }
+  machine_.solve();
+}
+
+Rehearsal::~Rehearsal() = default;
+
+RankPlan Rehearsal::rank_plan(int place) const {
+  Rank& rank = *ranks_[static_cast<std::size_t>(place)];
+  const StepOutcome outcome = rank.engine.outcome(kTimedStep);
+  RankPlan plan;
+  plan.stage = place;
+  plan.arena_bytes = rank.arena.high_water();
+  plan.peak_bytes = rank.ledger.total_peak();
+  plan.at_peak = rank.ledger.at_total_peak();
+  plan.step_ms = outcome.step_ms;
+  plan.ms = outcome.ms;
+  plan.sent = rank.step_sent;
+  return plan;
+}
+
+std::vector<TraceSpan> Rehearsal::trace() const {
+  const Mesh mesh = make_mesh(request_.options.parallel);
+  const Event& origin = *ranks_.front()->engine.spans(kTimedStep).front().begin;
+  std::vector<TraceSpan> all;
+  for (std::size_t place = 0; place < ranks_.size(); ++place) {
+    const auto spans =
+        trace_spans(mesh.at(0, "pp", static_cast<int>(place)),
+                    ranks_[place]->engine.spans(kTimedStep), origin);
+    all.insert(all.end(), spans.begin(), spans.end());
+  }
+  return all;
+}
+
+std::vector<KernelOp> Rehearsal::kernels() const {
+  std::vector<KernelOp> ops;
+  for (const SimKernel& kernel : machine_.kernels()) ops.push_back(kernel.op);
+  return ops;
+}
+
+}  // namespace cairn
