@@ -101,6 +101,7 @@ struct SampleSection {
 struct RunSection {
   std::string directory;  // "": runs/NAME
   std::string name = "run";
+  std::int64_t trace_step = 0;  // 0: none
 
   bool operator==(const RunSection&) const = default;
 };

@@ -220,6 +220,10 @@ const Key kKeys[] = {
      Text([](Config& c) -> auto& { return c.run.name; }),
      {}, {},
      "Name of the run."},
+    {"run", "trace_step",
+     Whole([](Config& c) -> auto& { return c.run.trace_step; }),
+     {0, kForever}, {},
+     "Step whose spans go to trace.json, for Perfetto; 0 is none."},
 };
 // clang-format on
 
