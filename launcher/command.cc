@@ -55,9 +55,7 @@ int carry_out(const PlanCommand& command, const ModelFamilies& families) {
     print_prediction(run, std::cout);
   }
   if (!command.trace.empty()) {
-    PlanRequest request = run.plan_request();
-    request.costs = costs;
-    const auto spans = plan_trace(request, run.plan().activations);
+    const auto spans = plan_trace(run.plan_request(), run.plan().activations);
     write_trace(command.trace, spans,
                 transfer_arrows(spans, run.options().parallel.data));
   }

@@ -68,7 +68,8 @@ struct ParallelSection {
   std::string schedule = "1f1b";
   std::string schedule_file;  // "": by name
   std::int64_t chunks = 1;
-  std::string cuts;  // "": by cost
+  std::string cuts;   // "": by cost
+  std::string costs;  // "": by arithmetic
   std::int64_t receive_ahead = 1;
   std::int64_t gradient_groups = 1;
   double timeout = 300.0;  // seconds

@@ -49,15 +49,82 @@ std::string digits(double value, int places) {
   return text;
 }
 
-std::int64_t all_sent(const RankPlan& rank) {
-  std::int64_t sum = 0;
-  for (const auto& [group, bytes] : rank.sent) sum += bytes;
-  return sum;
+// "4 to 7": the ranks of a stage.
+std::string ranks_of(const Run& run, int place) {
+  const int first = make_mesh(run.options().parallel).at(0, "pp", place);
+  const int last = first + run.options().parallel.data - 1;
+  return first == last ? std::to_string(first)
+                       : std::to_string(first) + " to " + std::to_string(last);
+}
+
+const RankPlan& plan_of(const Run& run, int place) {
+  return run.plan().ranks[static_cast<std::size_t>(
+      make_mesh(run.options().parallel).at(0, "pp", place))];
+}
+
+// How many blocks a rank has: "5", or "2 + 3" in chunks.
+std::string blocks_of(const StagePlan& stages, int place) {
+  std::string text;
+  for (int s = place; s < stages.shape.stages(); s += stages.shape.ranks) {
+    text +=
+        (text.empty() ? "" : " + ") + std::to_string(stages.blocks[s].size());
+  }
+  return text;
+}
+
+void print_times(const Run& run, std::ostream& out) {
+  const StagePlan stages = plan_stages(run.model(), run.options());
+  Table table({"ranks", "stage", "blocks", "step ms", "bubble"});
+  for (int place = 0; place < run.options().parallel.pipeline; ++place) {
+    const RankPlan& rank = plan_of(run, place);
+    const double bubble = rank.ms[static_cast<int>(Phase::kBubble)];
+    table.add({ranks_of(run, place), std::to_string(place),
+               blocks_of(stages, place), digits(rank.step_ms, 2),
+               digits(100 * bubble / rank.step_ms, 1) + " %"});
+  }
+  table.print(out);
+}
+
+void print_memory(const Run& run, std::ostream& out) {
+  std::vector<std::string> head{"ranks", "peak"};
+  for (const auto& [owner, bytes] : by_owner(plan_of(run, 0))) {
+    head.push_back(owner == "gaps between buffers" ? "gaps" : owner);
+  }
+  Table table(head);
+  for (int place = 0; place < run.options().parallel.pipeline; ++place) {
+    const RankPlan& rank = plan_of(run, place);
+    std::vector<std::string> row{
+        ranks_of(run, place),
+        human_bytes(static_cast<std::int64_t>(rank.peak_bytes))};
+    for (const auto& [owner, bytes] : by_owner(rank)) {
+      row.push_back(human_bytes(bytes));
+    }
+    table.add(row);
+  }
+  table.print(out);
+}
+
+void print_traffic(const Run& run, std::ostream& out) {
+  Table table({"ranks", "sent a step, to", "bytes"});
+  bool any = false;
+  for (int place = 0; place < run.options().parallel.pipeline; ++place) {
+    for (const auto& [group, bytes] : plan_of(run, place).sent) {
+      if (bytes == 0) continue;
+      any = true;
+      table.add({ranks_of(run, place), group, std::to_string(bytes)});
+    }
+  }
+  if (!any) return;
+  out << "\n";
+  table.print(out);
 }
 
 Json json_of(const RankPlan& rank, int number) {
   Json memory;
-  for (const auto& [owner, bytes] : by_owner(rank)) memory[owner] = bytes;
+  for (int o = 0; o < kOwners; ++o) {
+    memory[name_of(static_cast<Owner>(o))] = rank.at_peak[o];
+  }
+  memory["gaps"] = rank.gaps();
   Json ms;
   for (int p = 0; p < kPhases; ++p) {
     ms[name_of(static_cast<Phase>(p))] = rank.ms[p];
@@ -99,22 +166,10 @@ void print_tables(const Run& run, std::ostream& out) {
 
 void print_prediction(const Run& run, std::ostream& out) {
   const RunPlan& plan = run.plan();
-  const Mesh mesh = make_mesh(run.options().parallel);
-  Table table({"ranks", "stage", "step ms", "bubble", "peak", "sent a step"});
-  for (int place = 0; place < run.options().parallel.pipeline; ++place) {
-    const int first = mesh.at(0, "pp", place);
-    const int last = first + run.options().parallel.data - 1;
-    const RankPlan& rank = plan.ranks[first];
-    const double bubble = rank.ms[static_cast<int>(Phase::kBubble)];
-    table.add({first == last
-                   ? std::to_string(first)
-                   : std::to_string(first) + " to " + std::to_string(last),
-               std::to_string(rank.stage), digits(rank.step_ms, 2),
-               digits(100 * bubble / rank.step_ms, 1) + " %",
-               human_bytes(static_cast<std::int64_t>(rank.peak_bytes)),
-               human_bytes(all_sent(rank))});
-  }
-  table.print(out);
+  print_times(run, out);
+  out << "\n";
+  print_memory(run, out);
+  print_traffic(run, out);
   const auto tokens = static_cast<double>(run.config().train.global_batch *
                                           run.config().data.sequence);
   out << "\npredicted: " << digits(plan.step_ms(), 2) << " ms a step, "

@@ -13,7 +13,8 @@ namespace cairn {
 // needs most.
 void print_tables(const Run& run, std::ostream& out);
 
-// What `cairn plan` adds: for each stage its time, bubble, memory and traffic.
+// What `cairn plan` adds, for the ranks of each stage: time and bubble, peak
+// memory by owner, and bytes sent in a step, by the group they are sent in.
 void print_prediction(const Run& run, std::ostream& out);
 
 // All of it as JSON; what plan.json holds.

@@ -7,7 +7,9 @@
 #include <thread>
 #include <utility>
 
+#include "launcher/costs.h"
 #include "launcher/worker.h"
+#include "parallel/stage_cuts.h"
 #include "runtime/data/prepare.h"
 #include "runtime/error.h"
 
@@ -107,14 +109,18 @@ int threads_of_rank(const Config& config, int local_ranks) {
 Run::Run(Config config, const ModelFamilies& families, int local_ranks,
          const CostModel& costs)
     : config_(std::move(config)),
+      costs_(costs),
       threads_(threads_of_rank(
           config_, local_ranks > 0
                        ? local_ranks
                        : static_cast<int>(config_.parallel.pipeline *
                                           config_.parallel.data))) {
+  if (!config_.parallel.costs.empty() && costs_.seconds_of.empty()) {
+    costs_ = read_costs(config_.parallel.costs);
+  }
   open_data();
   make_model(families);
-  make_plan(costs);
+  make_plan();
 }
 
 void Run::open_data() {
@@ -144,14 +150,18 @@ void Run::make_model(const ModelFamilies& families) {
 }
 
 PlanRequest Run::plan_request() const {
-  return {*model_, options_, threads_, config_.sample.tokens > 0, {}};
+  return {*model_, options_, threads_, config_.sample.tokens > 0, costs_};
 }
 
-void Run::make_plan(const CostModel& costs) {
-  PlanRequest request = plan_request();
-  request.costs = costs;
+// Costs that were measured also say where to cut, unless the user did.
+void Run::make_plan() {
+  std::vector<int>& cuts = options_.parallel.cuts;
+  const int stages = options_.parallel.pipeline * options_.parallel.chunks;
+  if (!costs_.seconds_of.empty() && cuts.empty() && stages > 1) {
+    cuts = cut_stages(block_seconds(plan_request()), stages);
+  }
   plan_ = choose_plan(
-      request, config_.memory.activations,
+      plan_request(), config_.memory.activations,
       static_cast<std::size_t>(device_budget_bytes(config_).value_or(0)));
 }
 

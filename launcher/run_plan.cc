@@ -87,6 +87,22 @@ std::vector<TraceSpan> plan_trace(const PlanRequest& request,
   return Rehearsal(request, policy).trace();
 }
 
+std::vector<double> block_seconds(const PlanRequest& request) {
+  PlanRequest alone = request;
+  alone.options.parallel = {};
+  std::vector<double> seconds(static_cast<std::size_t>(request.model.blocks()));
+  for (const TraceSpan& span : Rehearsal(alone, "keep").trace()) {
+    const std::size_t slash = span.name.find('/');
+    if (span.phase != name_of(Phase::kCompute) || slash == std::string::npos) {
+      continue;
+    }
+    const Action action = action_from_text(span.name);
+    seconds[static_cast<std::size_t>(action.block)] +=
+        1e-3 * (span.end_ms - span.begin_ms);
+  }
+  return seconds;
+}
+
 std::vector<KernelOp> plan_kernels(const PlanRequest& request,
                                    const std::string& policy) {
   return Rehearsal(request, policy).kernels();

@@ -67,6 +67,9 @@ RunPlan choose_plan(const PlanRequest& request, const std::string& policy,
 std::vector<TraceSpan> plan_trace(const PlanRequest& request,
                                   const std::string& policy);
 
+// What each block takes of a step, forward and backward, on one rank alone.
+std::vector<double> block_seconds(const PlanRequest& request);
+
 // Every operation that the run's kernels will be asked for, each once.
 std::vector<KernelOp> plan_kernels(const PlanRequest& request,
                                    const std::string& policy);

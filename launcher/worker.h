@@ -28,8 +28,8 @@ namespace cairn {
 class Run {
  public:
   // `local_ranks` share this machine's cores; 0 is all ranks of the run. Times
-  // are planned from `costs`. Throws kBadArgument or kOutOfMemory for whatever
-  // does not go together.
+  // are planned from `costs`, or those that the config names. Throws
+  // kBadArgument or kOutOfMemory for whatever does not go together.
   Run(Config config, const ModelFamilies& families, int local_ranks = 0,
       const CostModel& costs = {});
 
@@ -43,15 +43,15 @@ class Run {
   const TokenShards* valid() const { return valid_.get(); }
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
 
-  // What the plan was made from, but for the costs.
-  PlanRequest plan_request() const;
+  PlanRequest plan_request() const;  // what the plan was made from
 
  private:
   void open_data();
   void make_model(const ModelFamilies& families);
-  void make_plan(const CostModel& costs);
+  void make_plan();
 
   Config config_;
+  CostModel costs_;
   std::unique_ptr<TokenShards> train_;
   std::unique_ptr<TokenShards> valid_;
   std::unique_ptr<Tokenizer> tokenizer_;
