@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -99,6 +100,40 @@ class Command : public testing::Test {
 
   fs::path folder_;
 };
+
+// The names of a trace's spans, by rank and stream.
+std::map<std::pair<int, std::string>, std::vector<std::string>> spans_in(
+    const fs::path& file) {
+  std::ifstream in(file);
+  const auto events = nlohmann::json::parse(in)["traceEvents"];
+  std::map<int, std::string> streams;
+  std::map<std::pair<int, std::string>, std::vector<std::string>> names;
+  for (const auto& event : events) {
+    if (event["name"] == "thread_name") {
+      streams[event["tid"].get<int>()] = event["args"]["name"];
+    }
+    if (event["ph"] != "X") continue;
+    const std::string& stream = streams.at(event["tid"].get<int>());
+    names[{event["pid"].get<int>(), stream}].push_back(event["name"]);
+  }
+  return names;
+}
+
+TEST_F(Command, TracesARealStepAsThePredictedOne) {
+  const std::string layout =
+      " --set parallel.pipeline=2 --set train.threads=1 "
+      "--set train.micro_batch=1";
+  const Ending trained = train("run", layout + " --set run.trace_step=3");
+  const Ending planned = run("plan " + path("config.toml") + layout +
+                             " --trace " + path("plan_trace.json"));
+
+  ASSERT_EQ(trained.code, 0) << trained.text;
+  ASSERT_EQ(planned.code, 0) << planned.text;
+  const auto real = spans_in(folder_ / "run" / "trace.json");
+  EXPECT_EQ(real, spans_in(folder_ / "plan_trace.json"));
+  EXPECT_EQ(real.count({0, "compute"}), 1U);
+  EXPECT_EQ(real.count({1, "stage 0 to 1"}), 1U);
+}
 
 TEST_F(Command, TrainsAndWritesWhatItDid) {
   const Ending ending = train("run", "--set sample.tokens=20");
