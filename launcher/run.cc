@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -128,6 +129,11 @@ void Run::open_data() {
   tokenizer_ = tokenizer_of(config_.data.train);
   if (config_.model.vocab == 0) {
     if (!tokenizer_) {
+      // What is wrong with the file itself comes first.
+      TokenOptions any{config_.data.format,
+                       std::numeric_limits<std::int32_t>::max(),
+                       config_.data.sequence};
+      const TokenShards readable(config_.data.train, any);
       throw Error(Code::kBadArgument,
                   "model.vocab is not set and " + config_.data.train +
                       " has no " + config_.data.train +

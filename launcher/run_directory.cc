@@ -123,12 +123,13 @@ void publish(const fs::path& filled, const fs::path& path, std::ostream& out) {
   }
 }
 
-fs::path create(const fs::path& directory, const std::string& config_toml,
+fs::path create(const fs::path& directory, const RunDirectory::Files& files,
                 std::ostream& out) {
   fs::path path = normalised(directory);
   holds_run(path);
   const Temporary temporary(path);
-  write_file(temporary.path() / "config.toml", config_toml);
+  write_file(temporary.path() / "config.toml", files.config_toml);
+  write_file(temporary.path() / "plan.json", files.plan_json);
   const LineFile metrics(temporary.path() / "metrics.jsonl");
   publish(temporary.path(), path, out);
   return path;
@@ -168,18 +169,8 @@ void LineFile::append(std::string_view line) {
   }
 }
 
-RunDirectory::RunDirectory(const fs::path& directory,
-                           const std::string& config_toml, std::ostream& out)
-    : path_(create(directory, config_toml, out)),
-      metrics_(path_ / "metrics.jsonl") {}
-
-void RunDirectory::write_plan(std::string_view json) const {
-  const fs::path fresh = path_ / "plan.json.tmp";
-  std::error_code error;
-  fs::remove(fresh, error);
-  write_file(fresh, json);
-  fs::rename(fresh, path_ / "plan.json", error);
-  if (error) refuse("writing", path_ / "plan.json", error);
-}
+RunDirectory::RunDirectory(const fs::path& directory, const Files& files,
+                           std::ostream& out)
+    : path_(create(directory, files, out)), metrics_(path_ / "metrics.jsonl") {}
 
 }  // namespace cairn

@@ -35,16 +35,19 @@ class LineFile {
 
 class RunDirectory {
  public:
+  // What it holds from the start.
+  struct Files {
+    std::string config_toml;
+    std::string plan_json;
+  };
+
   // Tells the user on `out`, in one line, where an earlier run went.
-  RunDirectory(const std::filesystem::path& directory,
-               const std::string& config_toml, std::ostream& out);
+  RunDirectory(const std::filesystem::path& directory, const Files& files,
+               std::ostream& out);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path log() const { return path_ / "log"; }
   LineFile& metrics() { return metrics_; }
-
-  // Replaces plan.json in one piece.
-  void write_plan(std::string_view json) const;
 
  private:
   std::filesystem::path path_;

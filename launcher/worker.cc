@@ -24,8 +24,8 @@ std::optional<RunDirectory> build_directory(const Run& run, const World& world,
                                             std::ostream& out) {
   std::optional<RunDirectory> directory;
   if (world.rank() != 0) return directory;
-  directory.emplace(run_directory(run.config()), to_toml(run.config()), out);
-  directory->write_plan(plan_json(run));
+  const RunDirectory::Files files{to_toml(run.config()), plan_json(run)};
+  directory.emplace(run_directory(run.config()), files, out);
   return directory;
 }
 

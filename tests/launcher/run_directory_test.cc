@@ -23,7 +23,7 @@ class RunDirectoryTest : public testing::Test {
 
   std::string message_of(const fs::path& directory) {
     try {
-      RunDirectory(directory, "x = 1\n", out_);
+      RunDirectory(directory, {"x = 1\n", "{}\n"}, out_);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::kBadArgument);
       return error.message();
@@ -42,11 +42,9 @@ std::string read(const fs::path& file) {
 }
 
 TEST_F(RunDirectoryTest, HoldsTheConfigAndTakesLines) {
-  RunDirectory run(root_ / "a" / "b", "x = 1", out_);
+  RunDirectory run(root_ / "a" / "b", {"x = 1", "[]"}, out_);
   run.metrics().append("one");
   run.metrics().append("two");
-  run.write_plan("{}");
-  run.write_plan("[]");
 
   EXPECT_EQ(read(run.path() / "config.toml"), "x = 1\n");
   EXPECT_EQ(read(run.path() / "metrics.jsonl"), "one\ntwo\n");
@@ -57,7 +55,7 @@ TEST_F(RunDirectoryTest, HoldsTheConfigAndTakesLines) {
 
 TEST_F(RunDirectoryTest, MovesEarlierRunsAside) {
   for (int i = 0; i < 3; ++i) {
-    RunDirectory(root_ / "run/", "", out_).metrics().append(std::to_string(i));
+    RunDirectory(root_ / "run/", {}, out_).metrics().append(std::to_string(i));
   }
 
   EXPECT_EQ(read(root_ / "run" / "metrics.jsonl"), "2\n");
