@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -75,6 +76,13 @@ class Engine {
   std::vector<float> parameter(const std::string& name);
   std::vector<float> gradient(const std::string& name);
   void set_parameter(const std::string& name, std::span<const float> values);
+
+  // Brings every parameter, in canonical order, to the ranks of the first
+  // stage, and visits it there, on the compute stream. What is visited may be
+  // gone after the call.
+  using WeightVisitor =
+      std::function<void(const ParameterSpec&, const TensorView&)>;
+  void visit_weights(const WeightVisitor& visit);
 
   // xxh3-128 of all weights in canonical order, as 32 hex digits; on the ranks
   // of the first stage, "" on others. Waits.

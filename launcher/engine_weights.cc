@@ -71,20 +71,26 @@ Tensor Engine::weights_at_first_stage(int block, const UnitLayout& layout) {
   return weights;
 }
 
-std::string Engine::weights_hash() {
-  XXH3_state_t* hash = XXH3_createState();
-  XXH3_128bits_reset(hash);
+void Engine::visit_weights(const WeightVisitor& visit) {
   for (int block = 0; block < model_.blocks(); ++block) {
     const UnitLayout layout(model_, block);
     if (layout.empty()) continue;
     const Tensor weights = weights_at_first_stage(block, layout);
     if (!holds_first()) continue;
     for (const UnitLayout::Entry& entry : layout.entries()) {
-      const std::vector<float> values =
-          download(weights.view().part(entry.offset, entry.shape));
-      XXH3_128bits_update(hash, values.data(), values.size() * sizeof(float));
+      visit(model_.layout().entries()[entry.parameter].spec,
+            weights.view().part(entry.offset, entry.shape));
     }
   }
+}
+
+std::string Engine::weights_hash() {
+  XXH3_state_t* hash = XXH3_createState();
+  XXH3_128bits_reset(hash);
+  visit_weights([&](const ParameterSpec&, const TensorView& weights) {
+    const std::vector<float> values = download(weights);
+    XXH3_128bits_update(hash, values.data(), values.size() * sizeof(float));
+  });
   const XXH128_hash_t digest = XXH3_128bits_digest(hash);
   XXH3_freeState(hash);
   state_.stream->synchronize();

@@ -49,7 +49,7 @@ struct Rehearsal::Rank {
     for (auto& [group, bytes] : sent)
       step_sent[group] = bytes - before.at(group);
     engine.evaluate(one, one);
-    engine.weights_hash();
+    engine.visit_weights([](const ParameterSpec&, const TensorView&) {});
     if (!request.samples_text) return;
     engine.logits(
         one.first(static_cast<std::size_t>(request.options.batch.sequence)));
