@@ -3,9 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "parallel/sim_world.h"
+#include "runtime/error.h"
 #include "tests/parallel/composed.h"
 #include "tests/parallel/toy_pipeline.h"
+#include "tests/support/scribbling_memory.h"
+#include "tests/support/thread_ranks.h"
 #include "tests/support/thrown.h"
 
 namespace cairn {
@@ -71,6 +76,30 @@ TEST(Executor, SplitsABackwardIntoHalvesToTheSameBits) {
   EXPECT_EQ(gradients_of("F0.0 F0.1 B0.0 I0.1/2 I0.1/1 W0.1/2 I0.1/0 W0.1/0 "
                          "W0.1/1"),
             whole);
+}
+
+// A rank whose program fails while something is on its way to it.
+TEST(Executor, KeepsWhatItReceivesUntilTheTransferIsOver) {
+  const ToyPipeline pipeline{{2, 1, 1}, 2, 1};
+  std::promise<void> failed;
+  on_threads(2, [&](World& world) {
+    const auto backend = make_backend("cpu", {1});
+    const auto stream = backend->make_stream("memory");
+    ScribblingMemory memory(backend->memory(), *stream);
+    {
+      ToyRank rank(*backend, memory, world, pipeline);
+      if (world.rank() == 0) {
+        failed.get_future().wait();
+        EXPECT_THROW(rank.executor().run(program_from_text("F0.0 so0.0 B0.0")),
+                     Error);
+      } else {
+        EXPECT_THROW(rank.executor().run(program_from_text("ri1.0 B1.0")),
+                     Error);
+        failed.set_value();
+      }
+    }
+    EXPECT_TRUE(memory.untouched()) << "on rank " << world.rank();
+  });
 }
 
 // One rank of two or more on a machine that pretends, for programs that are
