@@ -49,25 +49,43 @@ std::map<std::string, double> mean_of(
   return mean;
 }
 
+// A time may be nothing; a rate, by which is divided, may not.
+void check_costs(const CostModel& costs, const std::filesystem::path& file) {
+  const auto refuse_number = [&](const std::string& name, double found) {
+    refuse(file,
+           name + " is " + std::to_string(found) + ", which no machine takes");
+  };
+  visit_rates(costs, [&](const std::string& name, const double& rate) {
+    const bool divides = name.find("per_second") != std::string::npos;
+    if (divides ? rate <= 0 : rate < 0) refuse_number(name, rate);
+  });
+  for (const auto& [key, seconds] : costs.seconds_of) {
+    if (seconds < 0) refuse_number(key, seconds);
+  }
+}
+
+CostModel read_costs_of(const Json& json) {
+  CostModel costs;
+  visit_rates(costs, [&](const char* name, double& rate) {
+    rate = json.at(name).get<double>();
+  });
+  costs.ranks_per_node = json.at("ranks_per_node").get<int>();
+  costs.seconds_of = json.at("kernels").get<std::map<std::string, double>>();
+  return costs;
+}
+
 }  // namespace
 
 CostModel read_costs(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) refuse(file, "it cannot be read");
-  CostModel costs;
   try {
-    const Json json = Json::parse(in);
-    visit_rates(costs, [&](const char* name, double& rate) {
-      rate = json.at(name).get<double>();
-    });
-    costs.ranks_per_node = json.at("ranks_per_node").get<int>();
-    for (const auto& [key, seconds] : json.at("kernels").items()) {
-      costs.seconds_of[key] = seconds.get<double>();
-    }
+    const CostModel costs = read_costs_of(Json::parse(in));
+    check_costs(costs, file);
+    return costs;
   } catch (const nlohmann::json::exception& error) {
     refuse(file, error.what());
   }
-  return costs;
 }
 
 void write_costs(const CostModel& costs, const std::filesystem::path& file) {

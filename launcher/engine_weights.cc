@@ -16,15 +16,21 @@ std::vector<float> Engine::download(const TensorView& view) {
   return values;
 }
 
-// A parameter's weights or gradient, where this rank holds all of it.
+// A parameter's weights or gradient, where this rank holds all of it. Of
+// gradients a rank holds what it updates: the rest was never summed here.
 TensorView Engine::held(const std::string& name, bool gradient) {
   const int parameter = model_.layout().index_of(name);
   for (const ShardedParameters::Unit& unit : parameters_.units()) {
     const UnitLayout::Entry* entry = unit.layout.find(parameter);
     if (entry == nullptr || (gradient && unit.copy)) continue;
-    const TensorView& flat = gradient ? unit.gradients : unit.weights;
-    if (entry->range().end > flat.elements()) break;
-    return flat.part(entry->offset, entry->shape);
+    Range range = parameters_.own(unit);
+    const TensorView flat =
+        gradient ? parameters_.own_gradients(unit) : unit.weights.view();
+    if (flat.elements() > range.size()) range = {0, flat.elements()};
+    if (overlap(entry->range(), range) != entry->range()) break;
+    // New weights may be on their way from other ranks.
+    if (!gradient && unit.ready) state_.stream->wait(unit.ready);
+    return flat.part(entry->offset - range.first, entry->shape);
   }
   throw Error(Code::kBadArgument, "this rank does not hold all of " + name);
 }

@@ -83,6 +83,18 @@ bool gathers(const ParallelOptions& parallel) {
   return parallel.sharding >= 3 && parallel.data > 1;
 }
 
+// A user's own is checked as he wrote it, so that what is said of it is said of
+// his text.
+Schedule bare_schedule(const PipelineShape& shape,
+                       const ParallelOptions& parallel) {
+  if (parallel.schedule_text.empty()) {
+    return schedule_named(parallel.schedule, shape);
+  }
+  Schedule own = schedule_from_text(parallel.schedule_text, shape);
+  check(own);
+  return own;
+}
+
 // What both schedules go through.
 Schedule completed(Schedule schedule, const StagePlan& plan,
                    const ParallelOptions& parallel) {
@@ -117,10 +129,7 @@ StagePlan plan_stages(const Model& model, const EngineOptions& options) {
 
 StepProgram step_program(const StagePlan& plan, const EngineOptions& options) {
   const ParallelOptions& parallel = options.parallel;
-  Schedule schedule =
-      parallel.schedule_text.empty()
-          ? schedule_named(parallel.schedule, plan.shape)
-          : schedule_from_text(parallel.schedule_text, plan.shape);
+  Schedule schedule = bare_schedule(plan.shape, parallel);
   schedule = completed(std::move(schedule), plan, parallel);
   schedule = with_reductions(std::move(schedule), parallel.gradient_groups);
   if (plan.shared) schedule = with_shared(std::move(schedule));

@@ -17,9 +17,9 @@ Channel::Channel(const Compute& compute, Timeline& timeline,
                  std::unique_ptr<Communicator> link, int capacity)
     : compute_(compute),
       timeline_(timeline),
+      capacity_(static_cast<std::size_t>(capacity)),
       link_(std::move(link)),
-      stream_(compute.backend.make_stream(link_->group().name)),
-      capacity_(static_cast<std::size_t>(capacity)) {}
+      stream_(compute.backend.make_stream(link_->group().name)) {}
 
 void Channel::send(Tensor value, const std::string& label) {
   while (sent_.size() >= capacity_) release_oldest();

@@ -48,10 +48,11 @@ class Channel {
 
   Compute compute_;
   Timeline& timeline_;
+  std::size_t capacity_;
+  // The stream ends its work before what it works on goes.
+  std::deque<Arrival> sent_;
   std::unique_ptr<Communicator> link_;
   std::unique_ptr<Stream> stream_;
-  std::size_t capacity_;
-  std::deque<Arrival> sent_;
 };
 
 // Makes compute wait for the tensor, if it has not yet.

@@ -12,9 +12,9 @@ Executor::Executor(const Compute& compute, const PipelineShape& shape,
     : compute_(compute),
       shape_(shape),
       stages_(std::move(stages)),
-      channels_(std::move(channels)),
       store_(store),
-      timeline_(timeline) {}
+      timeline_(timeline),
+      channels_(std::move(channels)) {}
 
 void Executor::run(const Program& program, Watch* watch) {
   watch_ = watch;

@@ -88,7 +88,6 @@ class Executor {
   Compute compute_;
   PipelineShape shape_;
   Stages stages_;
-  Channels channels_;
   ActivationStore& store_;
   Timeline& timeline_;
   Watch* watch_ = nullptr;
@@ -96,6 +95,8 @@ class Executor {
   std::map<SlotKey, Arrival> inputs_;
   std::map<SlotKey, Arrival> gradients_;
   std::map<SlotKey, WeightWork> weight_work_;
+  // Last: channels end their transfers before what these bring goes.
+  Channels channels_;
 };
 
 // The pipeline that channels are made for.

@@ -107,7 +107,6 @@ class ShardedParameters {
   };
 
   Unit make_unit(int block, bool copy);
-  void add_copy();
   Place place_of(int parameter);
   bool splits_weights() const { return data_ > 1 && options_.stage >= 3; }
   bool splits_gradients() const { return data_ > 1 && options_.stage >= 2; }

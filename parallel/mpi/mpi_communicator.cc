@@ -19,7 +19,8 @@ std::size_t piece_of(int members) {
 }
 
 // What of `range` is in the piece that begins `first` elements into it.
-Range piece_of(const Range& range, std::int64_t first, std::int64_t length) {
+ElementRange piece_of(const ElementRange& range, std::int64_t first,
+                      std::int64_t length) {
   return {range.first + first,
           std::clamp<std::int64_t>(range.count - first, 0, length)};
 }
@@ -29,7 +30,7 @@ std::byte* at(const TensorView& x, std::int64_t element) {
   return x.data + static_cast<std::size_t>(element) * size_of(x.dtype);
 }
 
-std::size_t bytes_of(const TensorView& x, const Range& range) {
+std::size_t bytes_of(const TensorView& x, const ElementRange& range) {
   return static_cast<std::size_t>(range.count) * size_of(x.dtype);
 }
 
@@ -76,7 +77,7 @@ void MpiCommunicator::agree(const Call& call, const std::vector<int>& members) {
 void MpiCommunicator::together(const Operation& operation) {
   const Call call = operation.call();
   agree(call, everyone_);
-  std::vector<Range> ranges;
+  std::vector<ElementRange> ranges;
   switch (operation.kind) {
     case Collective::kAllGather:
       return gather(call, operation.from, operation.to);
@@ -140,14 +141,14 @@ std::byte* MpiCommunicator::scratch(int member) {
 // Every member sums one of `ranges`: this one's sum goes to `out`. A piece of
 // it at a time, so that scratch is small whatever the tensor.
 void MpiCommunicator::scatter_sum(const Call& call, const TensorView& from,
-                                  const std::vector<Range>& ranges,
+                                  const std::vector<ElementRange>& ranges,
                                   std::byte* out) {
   const auto own = static_cast<std::size_t>(group().rank);
   const auto length =
       static_cast<std::int64_t>(piece_bytes_ / size_of(from.dtype));
   // The first range is the longest, and all members take as many pieces.
   for (std::int64_t first = 0; first < ranges[0].count; first += length) {
-    const Range piece = piece_of(ranges[own], first, length);
+    const ElementRange piece = piece_of(ranges[own], first, length);
     std::vector<const std::byte*> sources;
     Batch bytes = batch();
     for (const int member : everyone_) {
@@ -155,7 +156,7 @@ void MpiCommunicator::scatter_sum(const Call& call, const TensorView& from,
         sources.push_back(at(from, piece.first));
         continue;
       }
-      const Range theirs =
+      const ElementRange theirs =
           piece_of(ranges[static_cast<std::size_t>(member)], first, length);
       bytes.receive(member, scratch(member), bytes_of(from, piece));
       bytes.send(member, at(from, theirs.first), bytes_of(from, theirs));
@@ -169,16 +170,16 @@ void MpiCommunicator::scatter_sum(const Call& call, const TensorView& from,
 }
 
 void MpiCommunicator::reduce(const Call& call, const TensorView& x) {
-  std::vector<Range> ranges;
+  std::vector<ElementRange> ranges;
   for (const int member : everyone_) {
     ranges.push_back(range_of(x.elements(), member, group().size()));
   }
-  const Range own = ranges[static_cast<std::size_t>(group().rank)];
+  const ElementRange own = ranges[static_cast<std::size_t>(group().rank)];
   scatter_sum(call, x, ranges, at(x, own.first));
   Batch bytes = batch();
   for (const int member : everyone_) {
     if (is_own(member)) continue;
-    const Range theirs = ranges[static_cast<std::size_t>(member)];
+    const ElementRange theirs = ranges[static_cast<std::size_t>(member)];
     bytes.receive(member, at(x, theirs.first), bytes_of(x, theirs));
     bytes.send(member, at(x, own.first), bytes_of(x, own));
   }

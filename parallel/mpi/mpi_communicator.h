@@ -28,7 +28,7 @@ class MpiCommunicator final : public QueuedCommunicator {
 
   void gather(const Call& call, const TensorView& from, const TensorView& to);
   void scatter_sum(const Call& call, const TensorView& from,
-                   const std::vector<Range>& ranges, std::byte* out);
+                   const std::vector<ElementRange>& ranges, std::byte* out);
   void reduce(const Call& call, const TensorView& x);
   void broadcast_from(const Call& call, const TensorView& x);
 

@@ -44,7 +44,7 @@ void sum_in_order(DType dtype, const std::vector<const std::byte*>& sources,
   }
 }
 
-Range range_of(std::int64_t elements, int part, int parts) {
+ElementRange range_of(std::int64_t elements, int part, int parts) {
   const std::int64_t each = elements / parts;
   const std::int64_t longer = elements % parts;
   return {part * each + std::min<std::int64_t>(part, longer),

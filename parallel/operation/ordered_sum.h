@@ -17,13 +17,13 @@ void sum_in_order(DType dtype, const std::vector<const std::byte*>& sources,
                   std::int64_t elements, std::byte* out);
 
 // Elements [first, first + count) of a tensor.
-struct Range {
+struct ElementRange {
   std::int64_t first = 0;
   std::int64_t count = 0;
 };
 
 // The `part`-th of `parts` ranges of nearly equal length that make up
 // `elements`; no range is longer than an earlier one.
-Range range_of(std::int64_t elements, int part, int parts);
+ElementRange range_of(std::int64_t elements, int part, int parts);
 
 }  // namespace cairn

@@ -127,7 +127,7 @@ void ThreadCommunicator::gather(const TensorView& from, const TensorView& to) {
 }
 
 // `range` of the sum of all operands, to the beginning of `out`.
-void ThreadCommunicator::sum_part(const TensorView& out, Range range) {
+void ThreadCommunicator::sum_part(const TensorView& out, ElementRange range) {
   std::vector<const std::byte*> sources;
   for (int member = 0; member < group().size(); ++member) {
     const TensorView& from = room_->all().brought(member).from;
@@ -140,7 +140,7 @@ void ThreadCommunicator::reduce(const TensorView& x) {
   const auto range = [&](int member) {
     return range_of(x.elements(), member, group().size());
   };
-  const Range own = range(group().rank);
+  const ElementRange own = range(group().rank);
   sum_part(x.part(own.first, {own.count}), own);
   room_->all().pass();
   for (int member = 0; member < group().size(); ++member) {

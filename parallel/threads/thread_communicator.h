@@ -24,7 +24,7 @@ class ThreadCommunicator final : public QueuedCommunicator {
   void over_channel(const Operation& operation);
 
   void gather(const TensorView& from, const TensorView& to);
-  void sum_part(const TensorView& out, Range range);
+  void sum_part(const TensorView& out, ElementRange range);
   void reduce(const TensorView& x);
 
   std::shared_ptr<Hub> hub_;

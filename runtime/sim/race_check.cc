@@ -14,7 +14,7 @@ bool ordered(const Toucher& earlier, const Toucher& who, const Clock& clock) {
 }  // namespace
 
 std::optional<RaceCheck::Conflict> RaceCheck::touch(
-    const Range& range, Touch touch, const Toucher& who, const Clock& clock,
+    const ByteRange& range, Touch touch, const Toucher& who, const Clock& clock,
     std::optional<Owner> owner) {
   if (range.bytes == 0) return std::nullopt;
   const std::uint64_t end = range.begin + range.bytes;
@@ -25,7 +25,7 @@ std::optional<RaceCheck::Conflict> RaceCheck::touch(
   for (auto it = first; it != last; ++it) {
     const Cell& cell = it->second;
     if (const auto found = conflict(cell, touch, who, clock)) {
-      const Range met{it->first, cell.end - it->first};
+      const ByteRange met{it->first, cell.end - it->first};
       return Conflict{found->who, found->touch, met, cell.owner};
     }
     if (!owner) owner = cell.owner;

@@ -19,7 +19,7 @@
 
 namespace cairn {
 
-struct Range {
+struct ByteRange {
   std::uint64_t begin = 0;
   std::uint64_t bytes = 0;
 };
@@ -42,13 +42,13 @@ class RaceCheck {
   struct Conflict {
     Toucher earlier;
     Touch earlier_touch = Touch::kRead;
-    Range range;  // where the two meet
+    ByteRange range;  // where the two meet
     std::optional<Owner> owner;
   };
 
   // What the access conflicts with, if it does; else it goes on record.
   // `owner` is given with kAllocate.
-  std::optional<Conflict> touch(const Range& range, Touch touch,
+  std::optional<Conflict> touch(const ByteRange& range, Touch touch,
                                 const Toucher& who, const Clock& clock,
                                 std::optional<Owner> owner = std::nullopt);
 

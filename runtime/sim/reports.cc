@@ -133,7 +133,7 @@ std::string text_of(const SimState& state, const Toucher& who) {
 }
 
 std::string text_of(const RaceCheck::Conflict& conflict, bool host) {
-  const Range& range = conflict.range;
+  const ByteRange& range = conflict.range;
   std::string text =
       std::to_string(range.bytes) + " bytes at " + std::to_string(range.begin);
   if (host) text += " of host memory";

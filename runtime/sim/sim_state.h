@@ -24,7 +24,7 @@ using Nanoseconds = std::chrono::nanoseconds;
 
 // An access to a rank's memory, or to the host's.
 struct SimTouch {
-  Range range;
+  ByteRange range;
   Touch touch = Touch::kRead;
   bool host = false;
   Owner owner = Owner::kData;  // with kAllocate

@@ -201,7 +201,9 @@ bool Solver::collective(SimGroup& group, SimLog& log) {
 }
 
 // What members know of each other from here on: of a collective, that all had
-// come to it; of a transfer, that both are through.
+// come to it; of a transfer, that both are through. What an exchange itself
+// touches must be ordered by its own stream: that others will have come says
+// nothing of when a body first looks at a member's memory.
 void Solver::complete(SimGroup& group, const std::vector<SimLog*>& members) {
   const SimExchange part = part_of(*members.front());
   const std::uint64_t through = is_transfer(part.kind) ? 1 : 0;
@@ -219,8 +221,8 @@ void Solver::complete(SimGroup& group, const std::vector<SimLog*>& members) {
       begin + state_.costs.exchange(part.kind, part.bytes, ranks);
   for (SimLog* log : members) {
     group.come[static_cast<std::size_t>(part_of(*log).rank)] = nullptr;
-    log->clock = met;
     work(*log, log->ops[log->next], begin, end);
+    log->clock = met;
     ready_.push_back(log);
   }
 }

@@ -1,23 +1,10 @@
 #include "rank_threads.h"
 
-#include <exception>
-#include <thread>
-
 #include "parallel/worlds.h"
-#include "runtime/error.h"
+#include "tests/support/thread_ranks.h"
 
 namespace cairn {
 namespace {
-
-bool blames_a_peer(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const Error& error) {
-    return error.code() == Code::kPeerLost;
-  } catch (...) {
-    return false;
-  }
-}
 
 void run_rank(World& world, const Model& model, const std::string& policy,
               const EngineOptions& options,
@@ -36,28 +23,9 @@ void run_rank(World& world, const Model& model, const std::string& policy,
 void on_ranks(const Model& model, const std::string& policy,
               const EngineOptions& options,
               const std::function<void(TestRank&)>& work) {
-  const auto worlds = make_thread_worlds(options.parallel.world(), {});
-  std::vector<std::exception_ptr> failures(worlds.size());
-  std::vector<std::thread> threads;
-  for (std::size_t r = 0; r < worlds.size(); ++r) {
-    threads.emplace_back([&, r] {
-      try {
-        run_rank(*worlds[r], model, policy, options, work);
-      } catch (const std::exception& error) {
-        failures[r] = std::current_exception();
-        worlds[r]->abort(error.what());
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  std::exception_ptr first;
-  for (const std::exception_ptr& failure : failures) {
-    if (!failure) continue;
-    if (!first || (blames_a_peer(first) && !blames_a_peer(failure))) {
-      first = failure;
-    }
-  }
-  if (first) std::rethrow_exception(first);
+  on_threads(options.parallel.world(), [&](World& world) {
+    run_rank(world, model, policy, options, work);
+  });
 }
 
 std::unique_ptr<World> solo_world() {

@@ -101,6 +101,23 @@ TEST_F(SimWorld, PassesOrderFromOneRankToAnotherAndBack) {
   EXPECT_NO_THROW(machine_.solve());
 }
 
+TEST_F(SimWorld, FindsATransferThatOnlyItsPeerHasOrdered) {
+  make_ranks(2);
+  const auto early = rank(0).edge(0, 1);
+  const auto late = rank(0).edge(0, 1);
+  const auto early1 = rank(1).edge(0, 1);
+  const auto late1 = rank(1).edge(0, 1);
+  const Tensor x = rank(0).tensor("compute", 400);
+  const Tensor y = rank(1).tensor("receive", 400);
+  rank(0).write("compute", x);
+  early->send(rank(0)["compute"], x, 1);
+  late->send(rank(0)["send"], x, 1);  // without a wait for compute
+  early1->receive(rank(1)["receive"], y, 0);
+  late1->receive(rank(1)["receive"], y, 0);
+
+  EXPECT_NE(failure().find("in no order"), std::string::npos);
+}
+
 TEST_F(SimWorld, FindsWhatATransferReadsOverwritten) {
   make_ranks(2);
   const auto from = rank(0).edge(0, 1);

@@ -1,0 +1,68 @@
+#include "layout_cases.h"
+
+#include "checkpoint/activations/policy.h"
+
+namespace cairn {
+namespace {
+
+std::vector<LayoutCase> tables() {
+  return {{1, 1, "1f1b", 1},  {1, 2, "1f1b", 1},        {2, 1, "1f1b", 1},
+          {2, 2, "1f1b", 1},  {4, 1, "1f1b", 1},        {4, 2, "1f1b", 1},
+          {2, 2, "gpipe", 1}, {4, 1, "gpipe", 1},       {2, 1, "gpipe", 2},
+          {1, 2, "gpipe", 3}, {2, 2, "interleaved", 2}, {2, 1, "zb-h1", 1},
+          {4, 2, "zb-h1", 1}, {1, 2, "zb-h1", 1}};
+}
+
+}  // namespace
+
+std::string to_text(const LayoutCase& layout) {
+  return layout.schedule + ", " + std::to_string(layout.chunks) + " chunks, " +
+         std::to_string(layout.pipeline) + " x " + std::to_string(layout.data) +
+         ", ZeRO " + std::to_string(layout.sharding) + ", " + layout.policy +
+         (layout.tied ? ", tied" : ", untied");
+}
+
+Model model_of(const LayoutCase& layout) {
+  ModelConfig config;
+  config.family = layout.tied ? "gpt2" : "llama";
+  config.layers = 4;
+  config.width = 12;
+  config.heads = 2;
+  config.kv_heads = layout.tied ? 2 : 1;
+  config.vocab = 19;
+  config.context = 6;
+  config.dropout = 0.1F;
+  config.tied = layout.tied;
+  return Model(built_in_families().make(config));
+}
+
+EngineOptions options_of(const LayoutCase& layout) {
+  EngineOptions options;
+  options.batch = {2, 5};
+  options.microbatches = 4;
+  options.seed = 77;
+  options.parallel.pipeline = layout.pipeline;
+  options.parallel.data = layout.data;
+  options.parallel.schedule = layout.schedule;
+  options.parallel.chunks = layout.chunks;
+  options.parallel.sharding = layout.sharding;
+  return options;
+}
+
+std::vector<LayoutCase> all_layouts() {
+  std::vector<LayoutCase> all;
+  for (LayoutCase layout : tables()) {
+    for (layout.sharding = 0; layout.sharding <= 3; ++layout.sharding) {
+      for (const std::string& policy : policy_names()) {
+        layout.policy = policy;
+        for (const bool tied : {false, true}) {
+          layout.tied = tied;
+          all.push_back(layout);
+        }
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace cairn

@@ -1,0 +1,224 @@
+// What ranks keep between steps is what ZeRO's formulas say, to the byte.
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "rank_threads.h"
+#include "sharding/unit_layout.h"
+
+namespace cairn {
+namespace {
+
+constexpr std::size_t kFloat = sizeof(float);
+
+// Of parameters, of gradients, and of both moments.
+struct State {
+  std::size_t parameters = 0;
+  std::size_t gradients = 0;
+  std::size_t moments = 0;
+
+  friend bool operator==(const State&, const State&) = default;
+};
+
+void PrintTo(const State& state, std::ostream* out) {
+  *out << state.parameters << " + " << state.gradients << " + " << state.moments
+       << " bytes";
+}
+
+Model tiny_model() {
+  ModelConfig config;
+  config.layers = 3;
+  config.width = 40;
+  config.heads = 4;
+  config.vocab = 57;
+  config.context = 11;
+  config.tied = true;
+  return Model(built_in_families().make(config));
+}
+
+EngineOptions options_for(int pipeline, int data, int sharding) {
+  EngineOptions options;
+  options.batch = {1, 7};
+  options.microbatches = 2;
+  options.parallel.pipeline = pipeline;
+  options.parallel.data = data;
+  options.parallel.sharding = sharding;
+  return options;
+}
+
+// By rank, after a step.
+std::vector<State> measured(const Model& model, const EngineOptions& options) {
+  std::vector<State> states(static_cast<std::size_t>(options.parallel.world()));
+  on_ranks(model, "keep", options, [&](TestRank& rank) {
+    const std::vector<std::int32_t> tokens(static_cast<std::size_t>(
+        options.batch.tokens() * options.microbatches));
+    rank.engine.draw_weights();
+    rank.engine.step(0, {tokens, tokens}, 1e-3F);
+    rank.engine.outcome(0);
+
+    states[static_cast<std::size_t>(rank.world.rank())] = {
+        rank.ledger.bytes(Owner::kParameters),
+        rank.ledger.bytes(Owner::kGradients),
+        rank.ledger.bytes(Owner::kOptimizer)};
+    EXPECT_EQ(rank.ledger.bytes(Owner::kActivations), 0U);
+    EXPECT_EQ(rank.ledger.bytes(Owner::kTransients), 0U);
+  });
+  return states;
+}
+
+std::size_t bytes_of(std::int64_t elements) {
+  return padded(static_cast<std::size_t>(elements) * kFloat);
+}
+
+// Of one block's unit on one of `data` ranks. A rank of its own (data = 1)
+// keeps everything, as at stage 0.
+State state_of_unit(const UnitLayout& unit, int data, int stage) {
+  if (unit.empty()) return {};
+  const auto part = [&](int split_from) {
+    if (data > 1 && stage >= split_from) return bytes_of(unit.shard(data));
+    // Buffers that are cut into shards later are as long as all of them.
+    return bytes_of(unit.padded(stage >= 1 ? data : 1));
+  };
+  const std::size_t moment =
+      bytes_of(stage >= 1 ? unit.shard(data) : unit.padded(1));
+  return {part(3), part(2), 2 * moment};
+}
+
+// What the embedding adds: the rows of its table's compact gradient.
+std::size_t row_bytes(const Model& model, const EngineOptions& options) {
+  const int table = model.row_gradients().front().parameter;
+  return bytes_of(most_rows(model, options) *
+                  model.layout().entries()[table].spec.shape[1]);
+}
+
+// Of a rank that has those blocks of the model.
+State predicted(const Model& model, const EngineOptions& options,
+                const Range& blocks) {
+  const ParallelOptions& parallel = options.parallel;
+  State all;
+  for (auto b = blocks.first; b < blocks.end; ++b) {
+    const UnitLayout unit(model, static_cast<int>(b));
+    const State one = state_of_unit(unit, parallel.data, parallel.sharding);
+    all.parameters += one.parameters;
+    all.gradients += one.gradients;
+    all.moments += one.moments;
+  }
+  if (blocks.first == 0) all.gradients += row_bytes(model, options);
+  return all;
+}
+
+using Case = std::tuple<int, int>;  // data ranks, stage of ZeRO
+class ModelState : public testing::TestWithParam<Case> {
+ protected:
+  ModelState()
+      : data_(std::get<0>(GetParam())),
+        stage_(std::get<1>(GetParam())),
+        model_(tiny_model()),
+        options_(options_for(1, data_, stage_)),
+        states_(measured(model_, options_)) {}
+
+  // The fewest bytes that a rank can have of `bytes` for each parameter.
+  double share(std::size_t bytes, int split_from) const {
+    return static_cast<double>(bytes) *
+           static_cast<double>(model_.layout().parameters()) /
+           (stage_ >= split_from ? data_ : 1);
+  }
+
+  int data_;
+  int stage_;
+  Model model_;
+  EngineOptions options_;
+  std::vector<State> states_;
+};
+
+TEST_P(ModelState, IsThatOfThePaddedLayoutToTheByteOnEveryRank) {
+  const State want = predicted(model_, options_, {0, model_.blocks()});
+
+  for (const State& state : states_) EXPECT_EQ(state, want);
+}
+
+// 4 bytes of weights, 4 of gradients and 8 of moments for each parameter, of
+// which stages 1, 2 and 3 divide the moments, the gradients and the weights.
+TEST_P(ModelState, FallsAsZeroDivides) {
+  // Alignment of parameters and rounding to whole pieces are a few percent of
+  // this small model.
+  constexpr double kPadding = 1.10;
+  const std::size_t rows = row_bytes(model_, options_);
+
+  for (const State& state : states_) {
+    const auto expect_share = [](std::size_t bytes, double share) {
+      EXPECT_GE(static_cast<double>(bytes), share);
+      EXPECT_LE(static_cast<double>(bytes), kPadding * share);
+    };
+    expect_share(state.parameters, share(4, 3));
+    expect_share(state.gradients - rows, share(4, 2));
+    expect_share(state.moments, share(8, 1));
+  }
+}
+
+TEST_P(ModelState, AddsUpOverRanksToTheWholeWhereItIsDivided) {
+  std::int64_t all = 0;
+  for (int b = 0; b < model_.blocks(); ++b) {
+    all += UnitLayout(model_, b).padded(data_);
+  }
+  const std::size_t whole = static_cast<std::size_t>(all) * kFloat;
+  const std::size_t rows = row_bytes(model_, options_);
+
+  State sum;
+  for (const State& state : states_) {
+    sum.parameters += state.parameters;
+    sum.gradients += state.gradients - rows;
+    sum.moments += state.moments;
+  }
+
+  if (stage_ >= 1) {
+    EXPECT_EQ(sum.moments, 2 * whole);
+  }
+  if (stage_ >= 2) {
+    EXPECT_EQ(sum.gradients, whole);
+  }
+  if (stage_ >= 3) {
+    EXPECT_EQ(sum.parameters, whole);
+  }
+  const auto ranks = static_cast<std::size_t>(data_);
+  if (stage_ == 1) {
+    EXPECT_EQ(sum.gradients, ranks * whole);
+  }
+  if (stage_ == 1 || stage_ == 2) {
+    EXPECT_EQ(sum.parameters, ranks * whole);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Zero, ModelState,
+                         testing::Combine(testing::Values(2, 4, 8),
+                                          testing::Values(0, 1, 2, 3)),
+                         [](const auto& test) {
+                           return "data" +
+                                  std::to_string(std::get<0>(test.param)) +
+                                  "_stage" +
+                                  std::to_string(std::get<1>(test.param));
+                         });
+
+TEST(ModelStateOfStages, HasTheSharedUnitsWeightsOnBothEnds) {
+  const Model model = tiny_model();
+  for (int stage = 0; stage <= 3; ++stage) {
+    SCOPED_TRACE(stage);
+    const EngineOptions options = options_for(2, 2, stage);
+    const StagePlan plan = plan_stages(model, options);
+    ASSERT_TRUE(plan.shared);
+    const State copy = state_of_unit(UnitLayout(model, 0), 2, stage);
+
+    const std::vector<State> states = measured(model, options);
+
+    State last = predicted(model, options, plan.blocks[1]);
+    last.parameters += copy.parameters;
+    EXPECT_EQ(states[0], predicted(model, options, plan.blocks[0]));
+    EXPECT_EQ(states[1], states[0]);
+    EXPECT_EQ(states[2], last);
+    EXPECT_EQ(states[3], last);
+  }
+}
+
+}  // namespace
+}  // namespace cairn

@@ -1,0 +1,169 @@
+#include "sharding/sharded_parameters.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <numeric>
+
+#include "tests/support/declared_block.h"
+#include "tests/support/thread_ranks.h"
+#include "tests/support/thrown.h"
+
+namespace cairn {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Sizes that divide by nothing.
+Model odd_model() {
+  return Model(declared({{vector_of("a", 3), vector_of("b", 131)},
+                         {},
+                         {vector_of("c", 997), vector_of("d", 1)}}));
+}
+
+// One rank's parameters, on a cpu backend.
+struct Rank {
+  Rank(World& world, const Model& model, ShardingOptions options)
+      : backend(make_backend("cpu", {1})),
+        stream(backend->make_stream("compute")),
+        workspace(backend->memory(), *stream, Owner::kWorkspace, DType::kF32,
+                  {static_cast<std::int64_t>(backend->workspace_bytes()) / 4}),
+        kernels(backend->make_kernels(workspace)),
+        parameters({*backend, backend->memory(), *stream, *kernels}, timeline,
+                   world, model, std::move(options)) {}
+
+  std::vector<float> values(const TensorView& view) {
+    std::vector<float> all(static_cast<std::size_t>(view.elements()));
+    backend->download(*stream, all.data(), view);
+    stream->synchronize();
+    return all;
+  }
+
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Stream> stream;
+  Tensor workspace;
+  std::unique_ptr<Kernels> kernels;
+  Timeline timeline;
+  ShardedParameters parameters;
+};
+
+ShardingOptions options_of(int stage, int ranks) {
+  ShardingOptions options;
+  options.stage = stage;
+  options.blocks = {0, 1, 2};
+  options.data_ranks.resize(static_cast<std::size_t>(ranks));
+  std::iota(options.data_ranks.begin(), options.data_ranks.end(), 0);
+  options.most_rows = 1;
+  return options;
+}
+
+// What `work` gives on every rank, by rank.
+using Values = std::vector<std::vector<float>>;
+Values on_rank_parameters(
+    int stage, int ranks,
+    const std::function<std::vector<float>(Rank&, int)>& work) {
+  const Model model = odd_model();
+  Values all(static_cast<std::size_t>(ranks));
+  on_threads(ranks, [&](World& world) {
+    Rank rank(world, model, options_of(stage, ranks));
+    rank.parameters.draw(5);
+    all[static_cast<std::size_t>(world.rank())] = work(rank, world.rank());
+  });
+  return all;
+}
+
+// The parameters of block 2, as a block would be given them.
+std::vector<float> seen_by_block(Rank& rank, int /*number*/) {
+  rank.parameters.gather(2);
+  std::vector<TensorView> views;
+  rank.parameters.parameters_of(2, views);
+  std::vector<float> all = rank.values(views[0]);
+  const std::vector<float> more = rank.values(views[1]);
+  all.insert(all.end(), more.begin(), more.end());
+  rank.parameters.drop(2);
+  return all;
+}
+
+TEST(ShardedParameters, AreTheSameToABlockAtEveryStageOnAnyNumberOfRanks) {
+  const std::vector<float> want = on_rank_parameters(0, 1, seen_by_block)[0];
+  ASSERT_EQ(want.size(), 998U);
+  EXPECT_NE(want.front(), 0.0F);
+
+  for (const int ranks : {2, 3, 5}) {
+    for (int stage = 0; stage <= 3; ++stage) {
+      for (const auto& found :
+           on_rank_parameters(stage, ranks, seen_by_block)) {
+        EXPECT_EQ(found, want) << stage << " " << ranks;
+      }
+    }
+  }
+}
+
+// Sums a gradient that differs from rank to rank, and gives what this rank
+// owns of it.
+std::vector<float> own_sum(Rank& rank, int number) {
+  std::vector<TensorView> views;
+  rank.parameters.gradients_of(2, 0, views);
+  rank.kernels->fill(*rank.stream, views[0],
+                     0.1F * static_cast<float>(number + 1));
+  rank.kernels->fill(*rank.stream, views[1], static_cast<float>(number));
+  rank.parameters.reduce(2, 0, {});
+  rank.parameters.finish_reductions();
+  ShardedParameters::Unit& unit = *rank.parameters.unit_of(2);
+  return rank.values(rank.parameters.own_gradients(unit));
+}
+
+TEST(ShardedParameters, SumGradientsInRankOrderWhereverTheyAreKept) {
+  const float c = (0.1F + 0.2F) + 0.1F * 3.0F;
+
+  for (int stage = 0; stage <= 3; ++stage) {
+    SCOPED_TRACE(stage);
+    std::vector<float> all;
+    for (const auto& own : on_rank_parameters(stage, 3, own_sum)) {
+      if (stage > 0) all.insert(all.end(), own.begin(), own.end());
+      if (stage == 0) all = own;
+    }
+    ASSERT_GE(all.size(), 1025U);
+    for (int i = 0; i < 997; ++i) ASSERT_EQ(all[i], c) << i;
+    EXPECT_EQ(all[1024], 0.0F + 1.0F + 2.0F);
+    EXPECT_EQ(all[1000], 0.0F);  // between them
+  }
+}
+
+TEST(ShardedParameters, RefuseAParameterThatIsNotHere) {
+  const Model model = odd_model();
+  on_threads(1, [&](World& world) {
+    ShardingOptions options = options_of(0, 1);
+    options.blocks = {0, 1};
+    Rank rank(world, model, options);
+    std::vector<TensorView> views;
+
+    EXPECT_EQ(
+        thrown([&] { rank.parameters.parameters_of(2, views); }).message(),
+        "this rank does not hold the parameter c");
+  });
+}
+
+TEST(ShardedParameters, RefuseToBeUsedWhileTheyAreNotWhole) {
+  on_rank_parameters(3, 2, [](Rank& rank, int) {
+    std::vector<TensorView> views;
+    EXPECT_EQ(
+        thrown([&] { rank.parameters.parameters_of(2, views); }).message(),
+        "parameters are used while gathered");
+    return std::vector<float>{};
+  });
+}
+
+TEST(ShardedParameters, RefuseGroupsBesideDataRanks) {
+  const Model model = odd_model();
+  on_threads(2, [&](World& world) {
+    ShardingOptions options = options_of(0, 2);
+    options.groups = 2;
+    EXPECT_THAT(thrown([&] { Rank(world, model, options); }).message(),
+                HasSubstr("groups of micro-batches repeat data ranks"));
+  });
+}
+
+}  // namespace
+}  // namespace cairn
