@@ -77,7 +77,7 @@ TEST_F(PlanReport, HasEveryRankWithItsStage) {
 TEST_F(PlanReport, HasMemoryByOwnerThatAddsUpToThePeakAndWithGapsToTheArena) {
   for (const Json& rank : json_.at("ranks")) {
     const Json& memory = rank.at("memory");
-    const auto gaps = memory.at("gaps between buffers").get<std::int64_t>();
+    const auto gaps = memory.at("gaps").get<std::int64_t>();
     const auto peak = rank.at("device_peak_bytes").get<std::int64_t>();
 
     EXPECT_EQ(sum_of(memory) - gaps, peak);
