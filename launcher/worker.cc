@@ -85,15 +85,17 @@ class StepReader {
 // (which has a run directory) their records.
 class Loop {
  public:
-  Loop(const Run& run, Engine& engine, const Ledger& ledger, int replica,
+  Loop(const Run& run, World& world, Engine& engine, const Ledger& ledger,
        RunDirectory* directory, std::ostream& out)
       : run_(run),
+        world_(world),
         engine_(engine),
         ledger_(ledger),
-        replica_(replica),
+        replica_(
+            make_mesh(run.options().parallel).coordinate(world.rank(), "dp")),
         metrics_(directory != nullptr ? &directory->metrics() : nullptr),
         progress_(out, progress_options(run.config(), out)),
-        reader_(run, replica) {}
+        reader_(run, replica_) {}
 
   // Returns the number of steps made.
   std::int64_t run_steps(StopRequest& stop) {
@@ -102,7 +104,7 @@ class Loop {
     std::int64_t step = 0;
     for (; step < steps && !stopped_; ++step) {
       StepBatch batch = reader_.read(static_cast<std::uint64_t>(step));
-      batch.stop = stop.requested();
+      batch.stop = is_to_stop(stop);
       engine_.step(
           static_cast<std::uint64_t>(step), batch,
           static_cast<float>(learning_rate(config.optimizer, steps, step + 1)));
@@ -123,6 +125,14 @@ class Loop {
   Progress& progress() { return progress_; }
 
  private:
+  // Whoever started the ranks ends all of them when one is lost. That is not
+  // the user's wish to stop in order, which needs every rank.
+  bool is_to_stop(const StopRequest& stop) {
+    if (!stop.requested()) return false;
+    if (const auto why = world_.lost()) throw Error(Code::kPeerLost, *why);
+    return true;
+  }
+
   bool evaluates_after(std::int64_t step) const {
     if (run_.valid() == nullptr) return false;
     const std::int64_t every = run_.config().train.eval_every;
@@ -222,6 +232,7 @@ class Loop {
   }
 
   const Run& run_;
+  World& world_;
   Engine& engine_;
   const Ledger& ledger_;
   int replica_;
@@ -258,10 +269,7 @@ int train_rank(const Run& run, World& world, StopRequest& stop,
                 policy_named(run.plan().activations), run.options());
   engine.draw_weights();
 
-  const int replica =
-      make_mesh(run.options().parallel).coordinate(world.rank(), "dp");
-  Loop loop(run, engine, ledger, replica, directory ? &*directory : nullptr,
-            out);
+  Loop loop(run, world, engine, ledger, directory ? &*directory : nullptr, out);
   const std::int64_t steps = loop.run_steps(stop);
   loop.progress().finish();
   const std::string hash = engine.weights_hash();
