@@ -37,8 +37,7 @@ CostModel costs_of(const PlanCommand& command, const Config& config,
     return command.costs.empty() ? CostModel{} : read_costs(command.costs);
   }
   const Run run(config, families);
-  const CostModel costs =
-      measure_costs(run.plan_request(), run.plan().activations);
+  CostModel costs = measure_costs(run.plan_request(), run.plan().activations);
   if (!command.costs.empty()) write_costs(costs, command.costs);
   return costs;
 }

@@ -188,7 +188,8 @@ TEST_F(RanksCommand, StopsEveryRankAfterAStepWhenAsked) {
         with({"parallel.pipeline=2", "parallel.data=2", "train.steps=1000000",
               "run.directory=" + path(name)}) +
         " > /dev/null & until test -s " + file +
-        "; do sleep 0.05; done; kill -" + signal + " $!; wait $!");
+        " || ! kill -0 $!; do sleep 0.05; done; kill -" + signal +
+        " $!; wait $!");
 
     EXPECT_EQ(ending.code, 75) << signal;
     const auto lines = lines_of(metrics(name));

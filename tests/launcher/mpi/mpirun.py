@@ -150,8 +150,10 @@ class Run:
         return code, time.monotonic() - start
 
     def exit_codes(self):
-        return {int(file.name): int(file.read_text())
-                for file in self.codes.iterdir()}
+        """By rank, of those whose shells were not killed before they told."""
+        texts = {int(file.name): file.read_text()
+                 for file in self.codes.iterdir()}
+        return {rank: int(text) for rank, text in texts.items() if text}
 
 
 def rank_of(entry, config):
