@@ -7,7 +7,6 @@
 #include "launcher/costs.h"
 #include "launcher/plan_report.h"
 #include "launcher/worker.h"
-#include "parallel/worlds.h"
 #include "runtime/data/prepare.h"
 #include "runtime/error.h"
 
@@ -23,12 +22,12 @@ Config read_config(const std::string& file,
 }
 
 int carry_out(const TrainCommand& command, const ModelFamilies& families) {
-  const Config config = read_config(command.config, command.settings);
-  if (command.print_config) {
-    std::cout << to_toml(config);
-    return kExitDone;
-  }
-  return train(config, families, std::cout);
+  const auto read = [&] {
+    return read_config(command.config, command.settings);
+  };
+  if (!command.print_config) return train(read, families, std::cout);
+  std::cout << to_toml(read());
+  return kExitDone;
 }
 
 // Costs as measured here and now, or as read from a file, or built in.
@@ -38,8 +37,7 @@ CostModel costs_of(const PlanCommand& command, const Config& config,
     return command.costs.empty() ? CostModel{} : read_costs(command.costs);
   }
   const Run run(config, families);
-  const CostModel costs =
-      measure_costs(run.plan_request(), run.plan().activations);
+  CostModel costs = measure_costs(run.plan_request(), run.plan().activations);
   if (!command.costs.empty()) write_costs(costs, command.costs);
   return costs;
 }
@@ -80,11 +78,9 @@ int carry_out(const PrintCommand& command, const ModelFamilies&) {
   return kExitDone;
 }
 
-// What is wrong with what the user gave is the same for every process of a run,
-// and the loss of one was told as it was found.
+// A mistake in the command line is the same for every process of a run.
 bool told_by_another(const Error& error) {
-  return (error.code() == Code::kBadArgument && !speaks_for_all()) ||
-         (error.code() == Code::kPeerLost && launched_by_mpi());
+  return error.code() == Code::kBadArgument && !speaks_for_all();
 }
 
 }  // namespace
@@ -97,8 +93,9 @@ int run_command(int argc, const char* const* argv,
         [&](const auto& command) { return carry_out(command, families); },
         line);
   } catch (const Error& error) {
-    if (!told_by_another(error))
+    if (!told_by_another(error)) {
       std::cerr << "cairn: " << error.message() << "\n";
+    }
     return exit_code(error);
   } catch (const std::exception& error) {
     std::cerr << "cairn: " << error.what() << "\n";

@@ -62,8 +62,10 @@ Loop::Loop(const Rank& rank, std::ostream& out)
     : rank_(rank),
       config_(rank.run.config()),
       engine_(rank.engine),
+      replica_(make_mesh(rank.run.options().parallel)
+                   .coordinate(rank.world.rank(), "dp")),
       progress_(out, progress_options(config_, out)),
-      reader_(rank.run, rank.replica) {}
+      reader_(rank.run, replica_) {}
 
 std::int64_t Loop::run_steps(StopRequest& stop) {
   std::int64_t step = 0;
@@ -82,11 +84,19 @@ std::int64_t Loop::run_steps(StopRequest& stop) {
 void Loop::enqueue(std::int64_t step, StopRequest& stop) {
   const auto number = static_cast<std::uint64_t>(step);
   StepBatch batch = reader_.read(number);
-  batch.stop = stop.requested();
+  batch.stop = is_to_stop(stop);
   if (traces(step)) rank_.trace->begin();
   engine_.step(number, batch,
                static_cast<float>(learning_rate(
                    config_.optimizer, config_.train.steps, step + 1)));
+}
+
+// Whoever started the ranks ends all of them when one is lost. That is not the
+// user's wish to stop in order, which needs every rank.
+bool Loop::is_to_stop(const StopRequest& stop) const {
+  if (!stop.requested()) return false;
+  if (const auto why = rank_.world.lost()) throw Error(Code::kPeerLost, *why);
+  return true;
 }
 
 bool Loop::evaluates_after(std::int64_t step) const {
@@ -171,7 +181,7 @@ void Loop::evaluate(std::int64_t step) {
   double sum = 0;
   for (std::uint64_t batch = 0; batch < batches; batch += replicas) {
     const std::vector<float> losses =
-        evaluate_batch(batch + static_cast<std::uint64_t>(rank_.replica));
+        evaluate_batch(batch + static_cast<std::uint64_t>(replica_));
     for (std::uint64_t r = 0; r < std::min(replicas, batches - batch); ++r) {
       sum += static_cast<double>(losses[r]);
     }

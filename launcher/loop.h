@@ -41,11 +41,11 @@ class Loop {
   // What the loop works with on its rank.
   struct Rank {
     const Run& run;
+    World& world;
     Engine& engine;
     const Ledger& ledger;
     StepTrace* trace = nullptr;         // if one was asked for
     RunDirectory* directory = nullptr;  // on rank 0
-    int replica = 0;
   };
   Loop(const Rank& rank, std::ostream& out);
 
@@ -57,6 +57,7 @@ class Loop {
   float last_loss() const { return last_loss_; }
 
  private:
+  bool is_to_stop(const StopRequest& stop) const;
   bool evaluates_after(std::int64_t step) const;
   bool traces(std::int64_t step) const;
   void enqueue(std::int64_t step, StopRequest& stop);
@@ -72,6 +73,7 @@ class Loop {
   Rank rank_;
   const Config& config_;
   Engine& engine_;
+  int replica_;
   Progress progress_;
   StepReader reader_;
   std::int64_t recorded_ = 0;

@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <iostream>
+#include <numeric>
+#include <optional>
 #include <ostream>
 #include <thread>
+#include <utility>
 
 #include "launcher/cli.h"
 #include "launcher/plan_report.h"
+#include "launcher/time_limit.h"
 #include "launcher/worker.h"
 #include "parallel/worlds.h"
 #include "runtime/error.h"
@@ -43,12 +48,22 @@ std::exception_ptr first_cause(const std::vector<Ending>& endings) {
   return cause;
 }
 
+int code_of(const std::exception& error) {
+  const auto* own = dynamic_cast<const Error*>(&error);
+  return own != nullptr ? exit_code(*own) : kExitFault;
+}
+
+std::string message_of(const std::exception& error) {
+  const auto* own = dynamic_cast<const Error*>(&error);
+  return own != nullptr ? own->message() : error.what();
+}
+
 Ending run_rank(const Run& run, World& world, StopRequest& stop,
                 std::ostream& out) {
   try {
     return {train_rank(run, world, stop, out), nullptr};
   } catch (const std::exception& error) {
-    world.abort("rank " + std::to_string(world.rank()) + ": " + error.what());
+    world.abort(message_of(error));
     return {kExitFault, std::current_exception()};
   }
 }
@@ -88,47 +103,135 @@ int told(const char* name, int otherwise) {
   return value != nullptr ? std::atoi(value) : otherwise;
 }
 
-void check_world(const Config& config, int processes) {
-  const std::int64_t ranks = config.parallel.pipeline * config.parallel.data;
-  if (ranks == processes) return;
-  throw Error(
-      Code::kBadArgument,
-      "parallel.pipeline = " + std::to_string(config.parallel.pipeline) +
-          " times parallel.data = " + std::to_string(config.parallel.data) +
-          " is " + std::to_string(ranks) + " ranks, and mpirun started " +
-          std::to_string(processes) + "; start mpirun -n " +
-          std::to_string(ranks) + ", or set parallel.data = " +
-          std::to_string(
-              std::max<std::int64_t>(1, processes / config.parallel.pipeline)));
+// The layout of so many ranks that changes least.
+std::string layout_of(const ParallelSection& parallel, int processes) {
+  const std::string pipeline = "parallel.pipeline = ";
+  const std::string data = "parallel.data = ";
+  if (processes % parallel.pipeline == 0) {
+    return data + std::to_string(processes / parallel.pipeline);
+  }
+  if (processes % parallel.data == 0) {
+    return pipeline + std::to_string(processes / parallel.data);
+  }
+  return pipeline + std::to_string(processes) + " and " + data + "1";
 }
 
-int train_as_process(const Config& config, const ModelFamilies& families,
-                     std::ostream& out) {
-  StopRequest stop;
+void check_world(const Config& config, int processes) {
+  const ParallelSection& parallel = config.parallel;
+  const std::string ranks = std::to_string(parallel.pipeline * parallel.data);
+  if (ranks == std::to_string(processes)) return;
+  throw Error(Code::kBadArgument,
+              "parallel.pipeline = " + std::to_string(parallel.pipeline) +
+                  " times parallel.data = " + std::to_string(parallel.data) +
+                  " is " + ranks + " ranks, and mpirun started " +
+                  std::to_string(processes) + "; start mpirun -n " + ranks +
+                  ", or set " + layout_of(parallel, processes));
+}
+
+// What was wrong with the start on this rank, if anything.
+template <typename Step>
+void attempt(std::optional<Error>& mistake, Step step) {
+  if (mistake) return;
+  try {
+    step();
+  } catch (const Error& error) {
+    mistake = error;
+  }
+}
+
+// The first rank that cannot start, or -1; every rank calls it. Nobody goes on,
+// or ends and has mpirun end the others, before all have come here.
+int first_unable(World& world, bool able) {
+  const auto backend = make_backend("cpu", {});
+  const auto stream = backend->make_stream("start");
+  std::vector<int> everyone(static_cast<std::size_t>(world.size()));
+  std::iota(everyone.begin(), everyone.end(), 0);
+  const auto all = world.make("start", everyone);
+  std::vector<float> unable(everyone.size(), able ? 0.0F : 1.0F);
+  const TensorView each{
+      reinterpret_cast<std::byte*>(unable.data()), DType::kF32, {world.size()}};
+  all->all_gather(*stream, each.part(world.rank(), {1}), each);
+  stream->synchronize();
+  const auto first = std::find(unable.begin(), unable.end(), 1.0F);
+  return first == unable.end() ? -1 : static_cast<int>(first - unable.begin());
+}
+
+// A mistake is mostly that of all ranks: the first tells it, before it leaves
+// the world, for mpirun ends the others when one has ended.
+int refuse(const std::optional<Error>& mistake, bool tells) {
+  if (!mistake) return kExitFault;
+  if (tells) std::cerr << "cairn: " << mistake->message() << "\n";
+  return exit_code(*mistake);
+}
+
+int train_in(World& world, const Config& config, const ModelFamilies& families,
+             std::optional<Error> mistake, StopRequest& stop,
+             std::ostream& out) {
+  std::optional<Run> run;
+  attempt(mistake, [&] {
+    check_world(config, world.size());
+    run.emplace(config, families, told("OMPI_COMM_WORLD_LOCAL_SIZE", 0));
+  });
+  const int unable = first_unable(world, !mistake);
+  if (unable >= 0) return refuse(mistake, unable == world.rank());
+  std::ostream nowhere(nullptr);
+  std::ostream& mine = world.rank() == 0 ? out : nowhere;
+  print_tables(*run, mine);
+  return train_rank(*run, world, stop, mine);
+}
+
+// What MPI itself may take on a busy machine.
+constexpr std::chrono::milliseconds kMpiTime{10'000};
+
+// MPI starts and ends with all ranks together, and by itself waits for ever.
+TimeLimit limit_to(const Config& config, const std::string& to) {
+  const auto time = timeout_of(config) + kMpiTime;
+  return TimeLimit(time, "rank " +
+                             std::to_string(told("OMPI_COMM_WORLD_RANK", 0)) +
+                             " waited " + std::to_string(time.count() / 1000) +
+                             " s for the other ranks to " + to +
+                             " MPI; one is stopped or cannot be reached");
+}
+
+std::unique_ptr<World> join_world(const Config& config) {
+  const TimeLimit start = limit_to(config, "start");
   WorldOptions options;
   options.timeout = timeout_of(config);
-  const auto world = make_mpi_world(options);
-  check_world(config, world->size());
-  std::ostream nowhere(nullptr);
-  std::ostream& mine = world->rank() == 0 ? out : nowhere;
-  const Run run(config, families, told("OMPI_COMM_WORLD_LOCAL_SIZE", 0));
-  print_tables(run, mine);
+  return make_mpi_world(options);
+}
+
+void leave(std::unique_ptr<World> world, const Config& config) {
+  const TimeLimit end = limit_to(config, "end");
+  world.reset();
+}
+
+int train_as_process(const std::function<Config()>& read,
+                     const ModelFamilies& families, std::ostream& out) {
+  StopRequest stop;
+  Config config;
+  std::optional<Error> mistake;
+  attempt(mistake, [&] { config = read(); });
+  auto world = join_world(config);
+  int code = kExitFault;
   try {
-    return train_rank(run, *world, stop, mine);
+    code = train_in(*world, config, families, mistake, stop, out);
   } catch (const std::exception& error) {
-    world->abort("rank " + std::to_string(world->rank()) + ": " + error.what());
-    throw;
+    world->abort(message_of(error));
+    code = code_of(error);
   }
+  stop.close();
+  leave(std::move(world), config);
+  return code;
 }
 
 }  // namespace
 
 bool speaks_for_all() { return told("OMPI_COMM_WORLD_RANK", 0) == 0; }
 
-int train(const Config& config, const ModelFamilies& families,
+int train(const std::function<Config()>& read, const ModelFamilies& families,
           std::ostream& out) {
-  return launched_by_mpi() ? train_as_process(config, families, out)
-                           : train_with_threads(config, families, out);
+  return launched_by_mpi() ? train_as_process(read, families, out)
+                           : train_with_threads(read(), families, out);
 }
 
 }  // namespace cairn

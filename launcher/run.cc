@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "launcher/costs.h"
+#include "launcher/step_program.h"
 #include "launcher/worker.h"
+#include "parallel/check.h"
 #include "parallel/stage_cuts.h"
 #include "runtime/data/prepare.h"
 #include "runtime/error.h"
@@ -17,15 +19,19 @@
 namespace cairn {
 namespace {
 
-std::string read_text(const std::string& file) {
+// With a line for each rank; without a line it would be no schedule.
+std::string read_schedule(const std::string& file, std::int64_t ranks) {
   std::ifstream in(file);
   std::stringstream text;
   text << in.rdbuf();
-  if (!in) {
-    throw Error(Code::kBadArgument,
-                "parallel.schedule_file = \"" + file + "\" cannot be read");
-  }
-  return text.str();
+  if (!text.str().empty()) return text.str();
+  throw Error(Code::kBadArgument,
+              "parallel.schedule_file = \"" + file + "\" " +
+                  (in.is_open() ? "is empty or no file" : "cannot be opened") +
+                  "; name a file with a line \"rank R: PROGRAM\" for each of "
+                  "the " +
+                  std::to_string(ranks) +
+                  " ranks of the pipeline, or choose parallel.schedule");
 }
 
 // "4,5,5" as numbers.
@@ -71,7 +77,8 @@ ParallelOptions parallel_options(const Config& config) {
   options.data = static_cast<int>(section.data);
   options.schedule = section.schedule;
   if (!section.schedule_file.empty()) {
-    options.schedule_text = read_text(section.schedule_file);
+    options.schedule_text =
+        read_schedule(section.schedule_file, section.pipeline);
   }
   options.chunks = static_cast<int>(section.chunks);
   options.cuts = parse_cuts(section.cuts);
@@ -153,10 +160,29 @@ void Run::open_data() {
 void Run::make_model(const ModelFamilies& families) {
   model_ = std::make_unique<Model>(families.make(model_config(config_)));
   options_ = engine_options(config_);
+  check_schedule_file();
 }
 
 PlanRequest Run::plan_request() const {
   return {*model_, options_, threads_, config_.sample.tokens > 0, costs_};
+}
+
+// What a plan would say too, but not of which file, nor in its words: first it
+// is looked at as it was written.
+void Run::check_schedule_file() const {
+  if (options_.parallel.schedule_text.empty()) return;
+  const StagePlan stages = plan_stages(*model_, options_);
+  try {
+    check(schedule_from_text(options_.parallel.schedule_text, stages.shape));
+    step_program(stages, options_);
+  } catch (const Error& error) {
+    throw Error(error.code(),
+                "parallel.schedule_file = \"" + config_.parallel.schedule_file +
+                    "\" does not fit " + std::to_string(stages.shape.ranks) +
+                    " ranks with " + std::to_string(stages.shape.chunks) +
+                    " chunks and " + std::to_string(stages.shape.microbatches) +
+                    " micro-batches: " + error.message());
+  }
 }
 
 // Costs that were measured also say where to cut, unless the user did.

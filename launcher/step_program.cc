@@ -16,7 +16,11 @@ std::vector<int> cuts_of(const Model& model, const EngineOptions& options,
                          int stages) {
   const std::vector<int>& given = options.parallel.cuts;
   if (!given.empty()) {
-    require_cut(given, model.blocks(), stages);
+    try {
+      require_cut(given, model.blocks(), stages);
+    } catch (const Error& error) {
+      throw Error(error.code(), "parallel.cuts: " + error.message());
+    }
     return given;
   }
   std::vector<double> costs;

@@ -31,12 +31,19 @@ StopRequest::StopRequest() {
 }
 
 StopRequest::~StopRequest() {
-  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+  for (std::size_t i = 0; i < kSignals.size() && !closed_; ++i) {
     sigaction(kSignals[i], &earlier_[i], nullptr);
   }
   installed.store(false);
 }
 
 bool StopRequest::requested() const { return stop.load(); }
+
+void StopRequest::close() {
+  closed_ = true;
+  struct sigaction action = {};
+  action.sa_handler = SIG_IGN;
+  for (const int signal : kSignals) sigaction(signal, &action, nullptr);
+}
 
 }  // namespace cairn

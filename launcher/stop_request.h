@@ -20,7 +20,13 @@ class StopRequest {
 
   bool requested() const;
 
+  // It is decided how the process ends: from now on, and beyond the end of
+  // this, such signals are ignored. Whoever starts many ranks may end them all
+  // as soon as one has ended.
+  void close();
+
  private:
+  bool closed_ = false;
   std::array<struct sigaction, 2> earlier_{};
 };
 

@@ -36,10 +36,6 @@ std::optional<StepTrace> build_trace(const Run& run, World& world,
   return trace;
 }
 
-int replica_of(const Run& run, const World& world) {
-  return make_mesh(run.options().parallel).coordinate(world.rank(), "dp");
-}
-
 }  // namespace
 
 int train_rank(const Run& run, World& world, StopRequest& stop,
@@ -55,8 +51,8 @@ int train_rank(const Run& run, World& world, StopRequest& stop,
   auto trace = build_trace(run, world, *backend);
   engine.draw_weights();
 
-  Loop loop({run, engine, ledger, trace ? &*trace : nullptr,
-             directory ? &*directory : nullptr, replica_of(run, world)},
+  Loop loop({run, world, engine, ledger, trace ? &*trace : nullptr,
+             directory ? &*directory : nullptr},
             out);
   const std::int64_t steps = loop.run_steps(stop);
   const std::string hash = engine.weights_hash();

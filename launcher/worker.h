@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <string>
@@ -48,6 +49,7 @@ class Run {
  private:
   void open_data();
   void make_model(const ModelFamilies& families);
+  void check_schedule_file() const;
   void make_plan();
 
   Config config_;
@@ -61,11 +63,12 @@ class Run {
   RunPlan plan_;
 };
 
-// Trains to the end, or until a stop is asked for: in this process, with a
-// thread for each rank, or as one of the processes that mpirun started. Prints
-// the tables and the progress to `out`. Returns the exit code: 0, or 75 when
-// stopped. Call it once in a process.
-int train(const Config& config, const ModelFamilies& families,
+// Trains as `read` says, to the end, or until a stop is asked for: in this
+// process, with a thread for each rank, or as one of the processes that mpirun
+// started. Prints the tables and the progress to `out`. Returns the exit code:
+// 0, or 75 when stopped. Failures are thrown, but under mpirun told on stderr,
+// by one rank, and returned as exit codes. Call it once in a process.
+int train(const std::function<Config()>& read, const ModelFamilies& families,
           std::ostream& out);
 
 // Whether this process is the one that tells the user what all would.

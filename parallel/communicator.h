@@ -85,7 +85,8 @@ class World {
   virtual std::unique_ptr<Communicator> make(const std::string& name,
                                              const std::vector<int>& ranks) = 0;
 
-  // Tells every rank that this one gave up and why. Never blocks or throws.
+  // Tells every rank that this one gave up and why. Does not wait for them to
+  // hear it, and never throws.
   virtual void abort(const std::string& why) noexcept = 0;
 
   // The first failure of the run, if this rank can tell of one: it looks at

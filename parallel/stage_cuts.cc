@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <numeric>
 #include <string>
 
 #include "runtime/error.h"
@@ -84,6 +86,29 @@ void require_costs(std::span<const double> costs, int stages) {
   }
 }
 
+std::string listed(std::span<const int> counts, const char* between) {
+  std::string text;
+  for (const int count : counts) {
+    text += (text.empty() ? "" : between) + std::to_string(count);
+  }
+  return text;
+}
+
+// Keeps what it can of the first stages.
+std::vector<int> nearest_cut(std::span<const int> given, int blocks,
+                             int stages) {
+  std::vector<int> cut;
+  int left = blocks;
+  for (int s = 0; s < stages; ++s) {
+    const int later = stages - 1 - s;  // stages, which have a block at least
+    const auto at = static_cast<std::size_t>(s);
+    const int wanted = at < given.size() ? given[at] : 1;
+    cut.push_back(later == 0 ? left : std::clamp(wanted, 1, left - later));
+    left -= cut.back();
+  }
+  return cut;
+}
+
 }  // namespace
 
 std::vector<int> cut_stages(std::span<const double> block_costs, int stages) {
@@ -111,26 +136,27 @@ std::vector<int> cut_stages(std::span<const double> block_costs, int stages) {
 }
 
 void require_cut(std::span<const int> stage_blocks, int blocks, int stages) {
-  std::string numbers;
-  long long sum = 0;
-  bool filled = true;
-  for (const int count : stage_blocks) {
-    numbers += (numbers.empty() ? "" : " + ") + std::to_string(count);
-    sum += count;
-    filled = filled && count >= 1;
-  }
+  const std::int64_t sum = std::accumulate(stage_blocks.begin(),
+                                           stage_blocks.end(), std::int64_t{0});
+  const bool filled = std::all_of(stage_blocks.begin(), stage_blocks.end(),
+                                  [](int count) { return count >= 1; });
   if (filled && sum == blocks &&
       stage_blocks.size() == static_cast<std::size_t>(stages)) {
     return;
   }
-  throw Error(Code::kBadArgument,
-              "a cut of " + std::to_string(blocks) + " blocks into " +
-                  std::to_string(stages) + " stages was given as " +
-                  (numbers.empty() ? "nothing" : numbers) + " = " +
-                  std::to_string(sum) + " blocks in " +
-                  std::to_string(stage_blocks.size()) +
-                  " stages; give each stage at least 1 block, " +
-                  std::to_string(blocks) + " together");
+  const std::string given = listed(stage_blocks, " + ");
+  std::string message = "a cut of " + std::to_string(blocks) + " blocks into " +
+                        std::to_string(stages) + " stages was given as " +
+                        (given.empty() ? "nothing" : given) + " = " +
+                        std::to_string(sum) + " blocks in " +
+                        std::to_string(stage_blocks.size()) +
+                        " stages; give each stage at least 1 block, " +
+                        std::to_string(blocks) + " together";
+  if (stages >= 1 && blocks >= stages) {
+    message += "; the nearest cut is " +
+               listed(nearest_cut(stage_blocks, blocks, stages), ",");
+  }
+  throw Error(Code::kBadArgument, message);
 }
 
 }  // namespace cairn

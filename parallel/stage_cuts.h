@@ -15,7 +15,8 @@ namespace cairn {
 std::vector<int> cut_stages(std::span<const double> block_costs, int stages);
 
 // For a cut that a user wrote: one number for each of `stages`, each at least
-// 1, that add up to `blocks`. Throws kBadArgument, with all numbers, otherwise.
+// 1, that add up to `blocks`. Throws kBadArgument, with all numbers and the
+// nearest cut, otherwise.
 void require_cut(std::span<const int> stage_blocks, int blocks, int stages);
 
 }  // namespace cairn

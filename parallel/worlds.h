@@ -20,12 +20,12 @@ std::vector<std::unique_ptr<World>> make_thread_worlds(
 
 // This process's end of the world that mpirun started; every rank calls it.
 // Starts MPI and ends it with the world, unless the program has started MPI
-// itself. Ranks of one host watch each other: the first loss is told in one
-// line on stderr, by one of them, so that who catches its kPeerLost need not
-// print it too. Ranks of other hosts learn of a loss, or of abort, when their
-// waits time out. After a failure MPI is not ended in order, since that would
-// wait for who is lost; before the world of a rank that has failed goes, abort
-// must be called, or it waits for the others to leave with it.
+// itself. Ranks of one host watch each other: the first loss or abort is told
+// in one line on stderr, by one of them and before the others learn of it, so
+// that nobody need print what he catches. Ranks of other hosts learn of it when
+// their waits time out. After a failure MPI is not ended in order, since that
+// would wait for who is lost; before the world of a rank that has failed goes,
+// abort must be called, or it waits for the others to leave with it.
 //
 // Throws kBadArgument where Cairn was built without MPI.
 std::unique_ptr<World> make_mpi_world(const WorldOptions& options);

@@ -46,6 +46,11 @@ run_tests() {
     "$@"
 }
 
+# What many threads work on, for ThreadSanitizer: of the launcher, whole runs of
+# ranks and of their rehearsals.
+threaded='^(runtime|parallel|sharding|checkpoint)[.]'
+threaded="$threaded|^launcher[.].*(Layouts|Rehears)"
+
 build_sanitized() {
   scripts/build.sh "$1" all -DCAIRN_SANITIZE="$2" \
     -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1"
@@ -79,13 +84,13 @@ stage "headers stand alone" \
   scripts/build.sh build all_verify_interface_header_sets
 stage "tests and checks" run_tests build
 if [ "$all" = yes ]; then
+  stage "every layout" python3 scripts/layouts.py --all
   stage "clang-tidy" python3 .ci/tidy.py build
   stage "build for AddressSanitizer and UBSan" \
     build_sanitized build-asan address,undefined
   stage "tests under AddressSanitizer and UBSan" run_tests build-asan -L cpu
   stage "build for ThreadSanitizer" build_sanitized build-tsan thread
-  stage "tests under ThreadSanitizer" \
-    run_tests build-tsan -R "^(runtime|parallel|checkpoint)[.]"
+  stage "tests under ThreadSanitizer" run_tests build-tsan -R "$threaded"
   stage "build for fuzzing" build_fuzzers
   stage "fuzzing" fuzz
 fi

@@ -10,6 +10,15 @@ add_test(NAME check.checks
   COMMAND Python3::Interpreter ${ci}/check_checks.py)
 set_tests_properties(check.checks PROPERTIES LABELS check)
 
+# Whatever the layout, the command gives the numbers of one rank. As threads;
+# under mpirun: mpi.cmake.
+if(TARGET cairn AND NOT CAIRN_SANITIZE)
+  add_test(NAME layouts.cover
+    COMMAND Python3::Interpreter -B ${PROJECT_SOURCE_DIR}/scripts/layouts.py
+      --cairn $<TARGET_FILE:cairn>)
+  set_tests_properties(layouts.cover PROPERTIES LABELS layouts TIMEOUT 600)
+endif()
+
 # An embedder's view: install, build the example against it, run it. A
 # sanitized library would ask the same flags of the embedder.
 set(example ${PROJECT_SOURCE_DIR}/examples/custom_block)

@@ -35,6 +35,28 @@ foreach(signal KILL STOP)
         -P ${folder}/mpi/lost_rank.cmake)
   endforeach()
 endforeach()
+
+# The same of the command, in the phases of a run, and what else it owes to a
+# user with many ranks.
+if(TARGET cairn)
+  set(launcher ${CMAKE_CURRENT_SOURCE_DIR}/launcher/mpi)
+  set(python Python3::Interpreter -B)
+  set(command $<TARGET_FILE:cairn> ${mpirun})
+  foreach(signal KILL STOP)
+    foreach(phase start build compute channel reduction rank_0 evaluation hash)
+      add_test(NAME mpi.train_tells_of_SIG${signal}_in_${phase}
+        COMMAND ${python} ${launcher}/lost_rank.py ${phase} SIG${signal}
+          ${command})
+    endforeach()
+  endforeach()
+  foreach(case refusals failures stop one_writes)
+    add_test(NAME mpi.train_${case}
+      COMMAND ${python} ${launcher}/command.py ${case} ${command})
+  endforeach()
+  add_test(NAME mpi.layouts
+    COMMAND ${python} ${PROJECT_SOURCE_DIR}/scripts/layouts.py --mpi
+      --cairn $<TARGET_FILE:cairn>)
+endif()
 get_property(tests DIRECTORY PROPERTY TESTS)
 list(FILTER tests INCLUDE REGEX "^mpi\\.")
 set_tests_properties(${tests} PROPERTIES

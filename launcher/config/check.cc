@@ -84,22 +84,33 @@ void check_batches(const Config& config) {
                  std::to_string(config.model.context));
 }
 
+// What would make as many stages as there are blocks, or fewer.
+std::string fewer_stages(const ParallelSection& parallel, std::int64_t blocks) {
+  const std::int64_t ranks = blocks / parallel.chunks;
+  const std::int64_t chunks = blocks / parallel.pipeline;
+  std::string text;
+  if (ranks > 0) {
+    text = "the largest pipeline with these chunks is " + std::to_string(ranks);
+  }
+  if (chunks > 0) {
+    text +=
+        (text.empty() ? "" : ", ") +
+        ("the most chunks with this pipeline are " + std::to_string(chunks));
+  }
+  return text.empty() ? "set one of the two to 1" : text;
+}
+
 void check_parallel(const Config& config) {
   const ParallelSection& parallel = config.parallel;
   const std::int64_t stages = parallel.pipeline * parallel.chunks;
   const std::int64_t blocks = config.model.layers + 2;
-  check_that(
-      stages <= blocks,
-      named("parallel.pipeline", parallel.pipeline) + " times " +
-          named("parallel.chunks", parallel.chunks) + " is " +
-          std::to_string(stages) + " stages, and " +
-          named("model.layers", config.model.layers) +
-          " with embedding and head are " + std::to_string(blocks) +
-          " blocks; the most ranks: " +
-          std::to_string(std::max<std::int64_t>(1, blocks / parallel.chunks)) +
-          ", the most chunks: " +
-          std::to_string(
-              std::max<std::int64_t>(1, blocks / parallel.pipeline)));
+  check_that(stages <= blocks,
+             named("parallel.pipeline", parallel.pipeline) + " times " +
+                 named("parallel.chunks", parallel.chunks) + " is " +
+                 std::to_string(stages) + " stages, and " +
+                 named("model.layers", config.model.layers) +
+                 " with embedding and head are " + std::to_string(blocks) +
+                 " blocks; " + fewer_stages(parallel, blocks));
   const bool chunked =
       parallel.schedule == "interleaved" || parallel.schedule == "gpipe";
   check_that(parallel.chunks == 1 || chunked || !parallel.schedule_file.empty(),

@@ -48,6 +48,9 @@ class Link {
   // The first failure that can be seen from here, looking now.
   std::optional<std::string> lost();
 
+  // Fails the run for `why`, and tells of it, unless it has failed.
+  void fail(const std::string& why) { watcher_->tell(why); }
+
  private:
   void share_board();
   [[noreturn]] void give_up(const Unmet& unmet);

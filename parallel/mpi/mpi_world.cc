@@ -98,7 +98,7 @@ std::unique_ptr<Communicator> MpiWorld::make(const std::string& name,
 
 void MpiWorld::abort(const std::string& why) noexcept {
   try {
-    link_->board().fail("rank " + std::to_string(rank()) + " gave up: " + why);
+    link_->fail("rank " + std::to_string(rank()) + " gave up: " + why);
   } catch (...) {
     link_->board().fail("");  // no memory is left for more
   }

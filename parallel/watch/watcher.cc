@@ -71,7 +71,7 @@ void Watcher::look() {
     if (is_alive(board_.mark(place))) continue;
     // One that leaves in order may end between the two looks.
     if (!board_.present(place)) continue;
-    report(name_of(place) + " is gone; " + board_.others(place));
+    tell(name_of(place) + " is gone; " + board_.others(place));
   }
 }
 
@@ -96,10 +96,10 @@ void Watcher::blame(const std::vector<int>& places, const std::string& what) {
   for (const int place : places) {
     const auto silent = silent_ms_[static_cast<std::size_t>(place)].load();
     if (milliseconds(silent) < kStopped) continue;
-    return report(name_of(place) + " is silent for " + seconds_text(silent) +
-                  "; " + board_.others(place));
+    return tell(name_of(place) + " is silent for " + seconds_text(silent) +
+                "; " + board_.others(place));
   }
-  report(what + "; " + board_.others(-1));
+  tell(what + "; " + board_.others(-1));
 }
 
 std::string Watcher::name_of(int place) const {
@@ -107,8 +107,11 @@ std::string Watcher::name_of(int place) const {
          std::to_string(board_.mark(place).pid) + " on " + host_name() + ")";
 }
 
-void Watcher::report(const std::string& text) {
-  if (!board_.claim_failure()) return;
+void Watcher::tell(const std::string& text) {
+  if (!board_.claim_failure()) {
+    board_.failure();
+    return;
+  }
   // One call, so that no other writer's text comes in between.
   const std::string line = text + "\n";
   static_cast<void>(!write(STDERR_FILENO, line.data(), line.size()));

@@ -2,8 +2,9 @@
 // and looks whether the others of its host do.
 //
 // The rank that finds a loss first makes it the run's failure and writes one
-// line about it to stderr; the others find the failure on the board. look() and
-// blame() may be called from any thread. The board outlives the watcher.
+// line about it to stderr; the others find the failure on the board. look(),
+// blame() and tell() may be called from any thread. The board outlives the
+// watcher.
 
 #pragma once
 
@@ -35,6 +36,10 @@ class Watcher {
   // A wait that came to no end, `what`, because of the ranks at `places`.
   void blame(const std::vector<int>& places, const std::string& what);
 
+  // Makes `text` the run's failure and writes it to stderr. If there is one
+  // already, returns once that is told.
+  void tell(const std::string& text);
+
  private:
   using Clock = std::chrono::steady_clock;
 
@@ -47,7 +52,6 @@ class Watcher {
   void watch();
   void feel();
   std::string name_of(int place) const;
-  void report(const std::string& text);
 
   WaitBoard& board_;
   int place_;

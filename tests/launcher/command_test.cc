@@ -1,105 +1,19 @@
-// The `cairn` command from end to end, as a user runs it: a separate process,
-// real text, files on disk.
+// The `cairn` command from end to end.
 
-#include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <sstream>
+
+#include "command_fixture.h"
 
 namespace cairn {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Ending {
-  int code = -1;
-  std::string text;  // of both streams
-};
-
-Ending run(const std::string& arguments) {
-  const std::string line =
-      std::string(CAIRN_COMMAND) + " " + arguments + " 2>&1";
-  FILE* pipe = popen(line.c_str(), "r");
-  Ending ending;
-  char buffer[4096];
-  std::size_t count = 0;
-  while ((count = fread(buffer, 1, sizeof(buffer), pipe)) > 0) {
-    ending.text.append(buffer, count);
-  }
-  const int status = pclose(pipe);
-  ending.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ending;
-}
-
-std::vector<nlohmann::json> lines_of(const fs::path& file) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
-    lines.push_back(nlohmann::json::parse(line));
-  }
-  return lines;
-}
-
-class Command : public testing::Test {
- protected:
-  void SetUp() override {
-    char name[] = "/tmp/cairn-command-XXXXXX";
-    folder_ = mkdtemp(name);
-    std::ofstream text(path("text.txt"));
-    for (int i = 0; i < 400; ++i) {
-      text << "line " << i * i % 97 << " of a play that nobody wrote\n";
-    }
-    text.close();
-    const Ending ending =
-        run("data prepare --tokenizer char --input " + path("text.txt") +
-            " --output " + path("train.bin") + " --valid " + path("valid.bin") +
-            " --valid-fraction 0.2");
-    ASSERT_EQ(ending.code, 0) << ending.text;
-    std::ofstream config(path("config.toml"));
-    config << "[model]\nfamily = 'gpt2'\nlayers = 2\nwidth = 32\nheads = 2\n"
-              "dropout = 0.1\n[data]\ntrain = '"
-           << path("train.bin") << "'\nvalid = '" << path("valid.bin")
-           << "'\nsequence = 24\n[train]\nsteps = 6\nglobal_batch = 6\n"
-              "micro_batch = 3\neval_every = 3\neval_batches = 2\n"
-              "threads = 2\n[optimizer]\nlr = 0.003\nmin_lr = 0.0003\n"
-              "warmup = 2\n";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  std::string path(const std::string& name) const {
-    return (folder_ / name).string();
-  }
-
-  // `cairn train` into `name`, with more arguments.
-  Ending train(const std::string& name, const std::string& more = "") const {
-    return run("train " + path("config.toml") +
-               " --set run.directory=" + path(name) + " " + more);
-  }
-
-  nlohmann::json end_of(const std::string& name) const {
-    return lines_of(folder_ / name / "metrics.jsonl").back();
-  }
-
-  // Expects a refusal with `code` whose text has all `parts`, and no run.
-  void expect_refused(const std::string& more, int code,
-                      const std::vector<std::string>& parts) const {
-    const Ending ending = train("refused", more);
-    EXPECT_EQ(ending.code, code) << ending.text;
-    for (const std::string& part : parts) {
-      EXPECT_NE(ending.text.find(part), std::string::npos)
-          << part << " is not in: " << ending.text;
-    }
-    EXPECT_FALSE(fs::exists(folder_ / "refused"));
-  }
-
-  fs::path folder_;
-};
+using Command = CommandFixture;
 
 // The names of a trace's spans, by rank and stream.
 std::map<std::pair<int, std::string>, std::vector<std::string>> spans_in(
@@ -136,7 +50,7 @@ TEST_F(Command, TracesARealStepAsThePredictedOne) {
 }
 
 TEST_F(Command, TrainsAndWritesWhatItDid) {
-  const Ending ending = train("run", "--set sample.tokens=20");
+  const CommandEnding ending = train("run", "--set sample.tokens=20");
 
   ASSERT_EQ(ending.code, 0) << ending.text;
   EXPECT_NE(ending.text.find("sample of 20 tokens"), std::string::npos);
@@ -180,7 +94,8 @@ TEST_F(Command, GivesTheSameWeightsUnderEveryMemorySettingAndThreadCount) {
 }
 
 TEST_F(Command, PeaksAtThePlannedBytes) {
-  const Ending plan = run("plan " + path("config.toml") + " --json");
+  const CommandEnding plan =
+      run_cairn("plan " + path("config.toml") + " --json");
   ASSERT_EQ(plan.code, 0) << plan.text;
   ASSERT_EQ(train("run").code, 0);
 
@@ -192,7 +107,7 @@ TEST_F(Command, PeaksAtThePlannedBytes) {
 TEST_F(Command, MovesAnEarlierRunAside) {
   ASSERT_EQ(train("run").code, 0);
   const auto before = end_of("run");
-  const Ending ending = train("run", "--set train.seed=2");
+  const CommandEnding ending = train("run", "--set train.seed=2");
 
   ASSERT_EQ(ending.code, 0);
   EXPECT_NE(ending.text.find(path("run.1")), std::string::npos) << ending.text;
@@ -222,7 +137,7 @@ TEST_F(Command, RefusesAShardThatWasCutShort) {
 TEST_F(Command, StopsARunThatDivergesAtTheStepAndTheBlock) {
   // Decay of lr x weight_decay = 1000 a step makes the weights grow
   // thousandfold.
-  const Ending ending =
+  const CommandEnding ending =
       train("run",
             "--set optimizer.lr=1000 --set optimizer.min_lr=1000 "
             "--set optimizer.weight_decay=1 --set optimizer.warmup=0 "

@@ -1,6 +1,7 @@
 #include "launcher/stop_request.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "runtime/error.h"
 
@@ -23,6 +24,21 @@ TEST(StopRequest, TurnsASignalIntoAFlagAndRestoresTheHandler) {
   sigaction(SIGTERM, nullptr, &after);
   EXPECT_EQ(before.sa_handler, after.sa_handler);
   EXPECT_FALSE(StopRequest().requested());
+}
+
+TEST(StopRequestDeathTest, IgnoresSignalsOnceItIsClosed) {
+  EXPECT_EXIT(
+      {
+        {
+          StopRequest stop;
+          stop.close();
+          std::raise(SIGTERM);
+        }
+        std::raise(SIGTERM);
+        std::raise(SIGINT);
+        _exit(75);
+      },
+      testing::ExitedWithCode(75), "");
 }
 
 }  // namespace

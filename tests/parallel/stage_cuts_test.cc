@@ -119,8 +119,13 @@ TEST(RequireCut, NamesAllNumbersOfWhatDoesNotAddUp) {
 
   EXPECT_EQ(message_of({1, 3, 1}),
             "a cut of 6 blocks into 3 stages was given as 1 + 3 + 1 = 5 blocks "
-            "in 3 stages; give each stage at least 1 block, 6 together");
+            "in 3 stages; give each stage at least 1 block, 6 together; "
+            "the nearest cut is 1,3,2");
   EXPECT_THAT(message_of({3, 3}), HasSubstr("3 + 3 = 6 blocks in 2 stages"));
+  EXPECT_THAT(message_of({3, 3}),
+              testing::EndsWith("the nearest cut is 3,2,1"));
+  EXPECT_THAT(message_of({0, 9, 3}),
+              testing::EndsWith("the nearest cut is 1,4,1"));
   EXPECT_THAT(message_of({0, 3, 3}), HasSubstr("0 + 3 + 3 = 6"));
   EXPECT_THAT(message_of({}), HasSubstr("nothing = 0 blocks in 0 stages"));
 }
