@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "launcher/engine_state.h"
@@ -40,8 +41,12 @@ class RankStage final : public Stage {
   void gather(int index) override { parameters_.gather(model_index(index)); }
   void drop(int index) override { parameters_.drop(model_index(index)); }
   void reduce(int index, int microbatch) override;
-  void send_shared() override { parameters_.send_shared(); }
-  void receive_shared() override { parameters_.receive_shared(); }
+  void send_shared(const std::string& label) override {
+    parameters_.send_shared(label);
+  }
+  void receive_shared(const std::string& label) override {
+    parameters_.receive_shared(label);
+  }
 
  private:
   int model_index(int index) const {

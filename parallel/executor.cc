@@ -54,9 +54,9 @@ void Executor::perform(const Action& action) {
     case Verb::kReduce:
       return stage.reduce(action.block, action.microbatch);
     case Verb::kSendShared:
-      return stage.send_shared();
+      return stage.send_shared(to_text(action));
     case Verb::kReceiveShared:
-      return stage.receive_shared();
+      return stage.receive_shared(to_text(action));
   }
 }
 

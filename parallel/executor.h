@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,12 +42,12 @@ class Stage {
   virtual Shape gradient_shape() const = 0;
   virtual DType dtype() const = 0;
 
-  // What the actions G, D, R, ss and rs do.
+  // What the actions G, D, R, ss and rs do. `label` names a transfer in traces.
   virtual void gather(int index) = 0;
   virtual void drop(int index) = 0;
   virtual void reduce(int index, int microbatch) = 0;
-  virtual void send_shared() = 0;
-  virtual void receive_shared() = 0;
+  virtual void send_shared(const std::string& label) = 0;
+  virtual void receive_shared(const std::string& label) = 0;
 };
 
 // Looks at every value as it is made; for finding where a run diverged.

@@ -104,10 +104,14 @@ void ShardedParameters::await(std::shared_ptr<Event>& event) {
   compute_.stream.wait(std::exchange(event, nullptr));
 }
 
+Timeline::Span ShardedParameters::mark(Stream& stream,
+                                       const std::string& what) {
+  return timeline_.open(stream, Phase::kCommunication, what);
+}
+
 Timeline::Span ShardedParameters::mark(Stream& stream, const char* what,
                                        const Unit& unit) {
-  return timeline_.open(stream, Phase::kCommunication,
-                        what + std::to_string(unit.block));
+  return mark(stream, what + std::to_string(unit.block));
 }
 
 void ShardedParameters::parameters_of(int block,
@@ -259,16 +263,22 @@ TensorView ShardedParameters::shared_gradient() {
               "the last block uses no parameter of the first");
 }
 
-void ShardedParameters::send_shared() {
+void ShardedParameters::send_shared(const std::string& label) {
   shared_stream_->wait(compute_.stream.record());
-  shared_->send(*shared_stream_, shared_gradient(), 0);
+  {
+    const Timeline::Span span = mark(*shared_stream_, label);
+    shared_->send(*shared_stream_, shared_gradient(), 0);
+  }
   shared_sent_ = shared_stream_->record();
 }
 
-void ShardedParameters::receive_shared() {
+void ShardedParameters::receive_shared(const std::string& label) {
   const TensorView gradient = shared_gradient();
   shared_stream_->wait(compute_.stream.record());
-  shared_->receive(*shared_stream_, gradient, 1);
+  {
+    const Timeline::Span span = mark(*shared_stream_, label);
+    shared_->receive(*shared_stream_, gradient, 1);
+  }
   std::shared_ptr<Event> received = shared_stream_->record();
   await(received);
 }
@@ -286,13 +296,16 @@ void ShardedParameters::publish(Unit& unit) {
   }
   if (!shared_ || unit.block != 0) return;
   shared_stream_->wait(unit.ready ? unit.ready : compute_.stream.record());
-  if (unit.copy) {
-    shared_->receive(*shared_stream_, unit.weights, 0);
-    unit.ready = shared_stream_->record();
-  } else {
-    shared_->send(*shared_stream_, unit.weights, 1);
-    shared_sent_ = shared_stream_->record();
+  {
+    const Timeline::Span span = mark(*shared_stream_, "publish ", unit);
+    if (unit.copy) {
+      shared_->receive(*shared_stream_, unit.weights, 0);
+    } else {
+      shared_->send(*shared_stream_, unit.weights, 1);
+    }
   }
+  std::shared_ptr<Event>& over = unit.copy ? unit.ready : shared_sent_;
+  over = shared_stream_->record();
 }
 
 Range ShardedParameters::own(const Unit& unit) const {

@@ -24,6 +24,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.h"
@@ -74,10 +75,11 @@ class ShardedParameters {
   // The program's actions, by block of the model.
   void gather(int block);
   void drop(int block);
-  // `row_tokens` are the tokens of the table's rows.
+  // `row_tokens` are the tokens of the table's rows; `label` names a transfer
+  // in traces.
   void reduce(int block, int group, const TensorView& row_tokens);
-  void send_shared();
-  void receive_shared();
+  void send_shared(const std::string& label);
+  void receive_shared(const std::string& label);
 
   // From the optimizer: every reduction is over; the unit's range was updated.
   void finish_reductions();
@@ -120,6 +122,7 @@ class ShardedParameters {
   void reduce_over_ranks(Unit& unit);
   void settle_reduction();
   void await(std::shared_ptr<Event>& event);
+  Timeline::Span mark(Stream& stream, const std::string& what);
   Timeline::Span mark(Stream& stream, const char* what, const Unit& unit);
 
   Compute compute_;

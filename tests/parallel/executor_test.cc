@@ -192,8 +192,8 @@ TEST_F(OnSim, VerbsOfParametersGoToTheStageByBlock) {
       "ss0"));
 
   EXPECT_THAT(rank_->stage(0).notes,
-              ElementsAre("G 0", "D 0", "G 1", "D 1", "R0 of 1", "rs",
-                          "R0 of 0", "ss"));
+              ElementsAre("G 0", "D 0", "G 1", "D 1", "R0 of 1", "rs0",
+                          "R0 of 0", "ss0"));
 }
 
 // Told of values that are watched.

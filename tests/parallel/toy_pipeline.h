@@ -63,8 +63,12 @@ class ToyStage final : public Stage {
   void reduce(int index, int microbatch) override {
     note("R" + std::to_string(microbatch) + " of", index);
   }
-  void send_shared() override { notes.emplace_back("ss"); }
-  void receive_shared() override { notes.emplace_back("rs"); }
+  void send_shared(const std::string& label) override {
+    notes.push_back(label);
+  }
+  void receive_shared(const std::string& label) override {
+    notes.push_back(label);
+  }
 
   std::vector<Tensor> weights;  // by block
   std::vector<Tensor> gradients;
