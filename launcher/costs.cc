@@ -80,7 +80,7 @@ CostModel read_costs(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) refuse(file, "it cannot be read");
   try {
-    const CostModel costs = read_costs_of(Json::parse(in));
+    CostModel costs = read_costs_of(Json::parse(in));
     check_costs(costs, file);
     return costs;
   } catch (const nlohmann::json::exception& error) {

@@ -18,10 +18,7 @@ ShardedOptimizer::ShardedOptimizer(const Compute& compute, World& world,
                                    ShardedParameters& parameters,
                                    const AdamWOptions& options,
                                    const NormRanks& ranks)
-    : compute_(compute),
-      model_(model),
-      parameters_(parameters),
-      options_(options) {
+    : compute_(compute), parameters_(parameters), options_(options) {
   for (const ShardedParameters::Unit& unit : parameters.units()) {
     Moments moments;
     if (!unit.copy && !unit.layout.empty()) {

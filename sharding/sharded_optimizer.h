@@ -58,7 +58,6 @@ class ShardedOptimizer {
   void update(std::size_t index, const AdamW& shared);
 
   Compute compute_;
-  const Model& model_;
   ShardedParameters& parameters_;
   AdamWOptions options_;
   std::vector<Moments> moments_;  // by unit; empty for copies
