@@ -37,9 +37,11 @@ TEST_F(Command, TracesARealStepAsThePredictedOne) {
   const std::string layout =
       " --set parallel.pipeline=2 --set train.threads=1 "
       "--set train.micro_batch=1";
-  const Ending trained = train("run", layout + " --set run.trace_step=3");
-  const Ending planned = run("plan " + path("config.toml") + layout +
-                             " --trace " + path("plan_trace.json"));
+  const CommandEnding trained =
+      train("run", layout + " --set run.trace_step=3");
+  const CommandEnding planned =
+      run_cairn("plan " + path("config.toml") + layout + " --trace " +
+                path("plan_trace.json"));
 
   ASSERT_EQ(trained.code, 0) << trained.text;
   ASSERT_EQ(planned.code, 0) << planned.text;
