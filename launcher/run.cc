@@ -150,7 +150,8 @@ void Run::make_model(const ModelFamilies& families) {
 }
 
 PlanRequest Run::plan_request() const {
-  return {*model_, options_, threads_, config_.sample.tokens > 0, costs_};
+  return {*model_, options_,          threads_, config_.sample.tokens > 0,
+          costs_,  device_of(config_)};
 }
 
 // Costs that were measured also say where to cut, unless the user did.
