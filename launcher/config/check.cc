@@ -165,7 +165,7 @@ void check_run(const Config& config) {
              named("train.eval_every", config.train.eval_every) +
                  " needs data.valid, which is empty; name token shards or "
                  "set eval_every to 0");
-  const bool cpu = device_of(config) == "cpu";
+  const bool cpu = device_of(config) == Device::Kind::kCpu;
   check_that(config.train.precision != "bf16" || cpu,
              "train.precision = \"bf16\" is not yet trained in on CUDA; the "
              "nearest choice is \"fp32\"");
@@ -194,10 +194,12 @@ void check(const Config& config) {
   check_run(config);
 }
 
-std::string device_of(const Config& config) {
-  if (config.train.device != "auto") return config.train.device;
+Device::Kind device_of(const Config& config) {
   const bool alone = config.parallel.pipeline * config.parallel.data == 1;
-  return alone ? backend_names().front() : "cpu";
+  const bool best = config.train.device == "auto" && alone &&
+                    backend_names().front() == "cuda";
+  return best || config.train.device == "cuda" ? Device::Kind::kCuda
+                                               : Device::Kind::kCpu;
 }
 
 std::int64_t kv_heads(const ModelSection& model) {

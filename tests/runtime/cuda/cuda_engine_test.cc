@@ -13,6 +13,9 @@
 namespace cairn {
 namespace {
 
+constexpr auto kCpu = Device::Kind::kCpu;
+constexpr auto kCuda = Device::Kind::kCuda;
+
 ModelConfig tiny(const std::string& family) {
   ModelConfig config;
   config.family = family;
@@ -51,17 +54,17 @@ struct Trained {
   std::size_t peak = 0;
 };
 
-RankPlan plan_of(const Model& model, const std::string& device,
+RankPlan plan_of(const Model& model, Device::Kind device,
                  const std::string& policy) {
   return plan_run({model, steps_of(), 2, false, {}, device}, policy)
       .ranks.front();
 }
 
-Trained train(const std::string& family, const std::string& device,
+Trained train(const std::string& family, Device::Kind device,
               const std::string& policy) {
   const Model model(built_in_families().make(tiny(family)));
   const EngineOptions options = steps_of();
-  const auto backend = make_backend(device, {2});
+  const auto backend = make_backend(name_of(device), {2});
   const auto stream = backend->make_stream("memory");
   Arena arena(backend->memory(), plan_of(model, device, policy).arena_bytes,
               *stream);
@@ -93,8 +96,8 @@ Trained train(const std::string& family, const std::string& device,
 class CudaEngine : public testing::TestWithParam<std::string> {};
 
 TEST_P(CudaEngine, LosesWhatTheCpuLoses) {
-  const Trained cpu = train(GetParam(), "cpu", "keep");
-  const Trained cuda = train(GetParam(), "cuda", "keep");
+  const Trained cpu = train(GetParam(), kCpu, "keep");
+  const Trained cuda = train(GetParam(), kCuda, "keep");
 
   for (std::size_t s = 0; s < cpu.losses.size(); ++s) {
     EXPECT_NEAR(cuda.losses[s], cpu.losses[s], 1e-4) << "step " << s;
@@ -105,10 +108,10 @@ TEST_P(CudaEngine, LosesWhatTheCpuLoses) {
 }
 
 TEST_P(CudaEngine, HasTheSameBitsTwiceAndUnderEveryPolicy) {
-  const Trained keep = train(GetParam(), "cuda", "keep");
+  const Trained keep = train(GetParam(), kCuda, "keep");
 
   for (const char* policy : {"keep", "cheap", "boundary"}) {
-    const Trained other = train(GetParam(), "cuda", policy);
+    const Trained other = train(GetParam(), kCuda, policy);
     EXPECT_EQ(other.hash, keep.hash) << policy;
     EXPECT_EQ(other.losses, keep.losses) << policy;
   }
@@ -118,8 +121,8 @@ TEST_P(CudaEngine, PeaksAtWhatThePlanSaidToTheByte) {
   const Model model(built_in_families().make(tiny(GetParam())));
 
   for (const char* policy : {"keep", "boundary"}) {
-    EXPECT_EQ(train(GetParam(), "cuda", policy).peak,
-              plan_of(model, "cuda", policy).peak_bytes)
+    EXPECT_EQ(train(GetParam(), kCuda, policy).peak,
+              plan_of(model, kCuda, policy).peak_bytes)
         << policy;
   }
 }
