@@ -1,10 +1,15 @@
 add_library(cairn_warnings INTERFACE)
+set(flags -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers)
+string(REPLACE ";" "," host_flags "${flags}")
 target_compile_options(cairn_warnings INTERFACE
-  -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers)
+  "$<$<COMPILE_LANGUAGE:CXX>:${flags}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${host_flags};-Werror=all-warnings>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION
     VERSION_LESS 13)
   # g++ 12 sees an overlap in `"text" + string` that is not there (PR 105651).
-  target_compile_options(cairn_warnings INTERFACE -Wno-restrict)
+  target_compile_options(cairn_warnings INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>
+    $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wno-restrict>)
 endif()
 
 set(CAIRN_SANITIZE "" CACHE STRING "address,undefined or thread")

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "launcher/config_sections.h"
+#include "runtime/device.h"
 
 namespace cairn {
 
@@ -55,6 +56,9 @@ std::string config_reference();
 std::int64_t kv_heads(const ModelSection& model);
 std::int64_t context(const Config& config);
 std::optional<std::int64_t> device_budget_bytes(const Config& config);
+
+// What computes: train.device, or what "auto" comes to here.
+Device::Kind device_of(const Config& config);
 std::filesystem::path run_directory(const Config& config);
 
 // Of a rank that gives no sign.

@@ -110,7 +110,8 @@ CostModel measure_costs(const PlanRequest& request, const std::string& policy) {
   std::vector<std::thread> threads;
   for (std::map<std::string, double>& table : tables) {
     threads.emplace_back([&] {
-      const auto backend = make_backend("cpu", {request.threads});
+      const auto backend =
+          make_backend(name_of(request.device), {request.threads});
       table = measure(*backend, ops);
     });
   }

@@ -52,6 +52,7 @@ struct PlanRequest {
   int threads = 0;            // of each rank
   bool samples_text = false;  // logits are asked for after training
   CostModel costs = {};
+  Device::Kind device = Device::Kind::kCpu;  // whose memory is planned
 };
 
 // The plan under one policy.

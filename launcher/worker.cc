@@ -17,7 +17,7 @@ namespace {
 std::unique_ptr<Backend> build_backend(const Run& run) {
   BackendOptions options;
   options.threads = run.threads();
-  return make_backend(run.config().train.device, options);
+  return make_backend(name_of(device_of(run.config())), options);
 }
 
 std::optional<RunDirectory> build_directory(const Run& run, const World& world,

@@ -2,17 +2,23 @@
 
 #include "runtime/cpu/cpu_backend.h"
 #include "runtime/cpu/cpu_kernels.h"
+#include "runtime/cuda/cuda_backend.h"
 #include "runtime/error.h"
 #include "runtime/sim/sim_backend.h"
 
 namespace cairn {
 
-std::vector<std::string> backend_names() { return {"cpu", "sim"}; }
+std::vector<std::string> backend_names() {
+  if (!cuda_is_built()) return {"cpu", "sim"};
+  if (cuda_devices() == 0) return {"cpu", "cuda", "sim"};
+  return {"cuda", "cpu", "sim"};
+}
 
 std::unique_ptr<Backend> make_backend(const std::string& name,
                                       const BackendOptions& options) {
   if (name == "auto") return make_backend(backend_names().front(), options);
   if (name == "cpu") return std::make_unique<CpuBackend>(options);
+  if (name == "cuda") return make_cuda_backend();
   if (name == "sim") {
     return make_lone_sim_backend(
         cpu_workspace_bytes(team_size(options.threads)));
@@ -25,7 +31,11 @@ std::unique_ptr<Backend> make_backend(const std::string& name,
 
 std::size_t workspace_bytes_of(const std::string& name,
                                const BackendOptions& options) {
-  require(name == "cpu" || name == "auto", "only the cpu is known by its size");
+  if (name == "auto") {
+    return workspace_bytes_of(backend_names().front(), options);
+  }
+  if (name == "cuda") return cuda_workspace_bytes();
+  require(name == "cpu", "only the cpu and cuda are known by their size");
   return cpu_workspace_bytes(team_size(options.threads));
 }
 

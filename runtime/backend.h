@@ -1,6 +1,7 @@
 // A Backend is one device as a rank sees it: its streams, its memory, its
-// kernels, and copies between it and the host. `cpu` computes; `sim` pretends
-// to, so that a plan can be made on any machine with the very code that trains.
+// kernels, and copies between it and the host. `cpu` and `cuda` compute; `sim`
+// pretends to, so that a plan can be made on any machine with the very code
+// that trains.
 //
 // Threads: a backend belongs to one rank; ranks may be threads of one process,
 // each with a backend of its own. The backend outlives everything it made.
@@ -69,9 +70,9 @@ std::vector<std::string> backend_names();
 std::size_t workspace_bytes_of(const std::string& name,
                                const BackendOptions& options);
 
-// Makes "cpu", "sim" (which stands in for the cpu's sizes), or "auto" (the
-// preferred one). Throws kBadArgument for a name that was not built, with the
-// names that were.
+// Makes "cpu", "cuda", "sim" (which stands in for the cpu's sizes), or "auto"
+// (the preferred one). Throws kBadArgument for a name that was not built, with
+// the names that were, and for "cuda" where no device is found.
 std::unique_ptr<Backend> make_backend(const std::string& name,
                                       const BackendOptions& options);
 

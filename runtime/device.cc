@@ -2,11 +2,13 @@
 
 namespace cairn {
 
+const char* name_of(Device::Kind kind) {
+  if (kind == Device::Kind::kCuda) return "cuda";
+  return kind == Device::Kind::kSim ? "sim" : "cpu";
+}
+
 std::string to_text(const Device& device) {
-  const char* kind = "cpu";
-  if (device.kind == Device::Kind::kCuda) kind = "cuda";
-  if (device.kind == Device::Kind::kSim) kind = "sim";
-  return std::string(kind) + ":" + std::to_string(device.index);
+  return std::string(name_of(device.kind)) + ":" + std::to_string(device.index);
 }
 
 }  // namespace cairn

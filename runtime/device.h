@@ -15,6 +15,9 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
+// "cpu", "cuda", "sim": also the name of its backend.
+const char* name_of(Device::Kind kind);
+
 // "cpu:0", "cuda:1", "sim:0".
 std::string to_text(const Device& device);
 

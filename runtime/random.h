@@ -3,7 +3,8 @@
 // give four 32-bit words; nothing is stored, so recompute, resume and any
 // layout draw the same.
 //
-// Everything here is inline and free of branches so that kernels vectorise it.
+// Everything here is inline and free of branches, so that kernels vectorise it,
+// and constexpr, so that device code may call it.
 
 #pragma once
 
@@ -14,7 +15,7 @@ namespace cairn {
 
 using Random4 = std::array<std::uint32_t, 4>;
 
-inline Random4 philox(std::uint64_t key, Random4 counter) {
+constexpr Random4 philox(std::uint64_t key, Random4 counter) {
   auto k0 = static_cast<std::uint32_t>(key);
   auto k1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {

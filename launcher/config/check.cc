@@ -8,6 +8,7 @@
 #include "launcher/byte_size.h"
 #include "launcher/config.h"
 #include "launcher/config/schema.h"
+#include "runtime/backend.h"
 #include "runtime/error.h"
 
 namespace cairn {
@@ -148,6 +149,25 @@ void check_schedule(const Config& config) {
                  std::to_string(config.train.steps));
 }
 
+// Ranks exchange host memory, so that a device serves a run of one rank.
+void check_device(const Config& config) {
+  if (config.train.device != "cuda") return;
+  const auto names = backend_names();
+  const bool built =
+      std::find(names.begin(), names.end(), "cuda") != names.end();
+  check_that(built,
+             "train.device = \"cuda\", and Cairn was built without CUDA; "
+             "install the CUDA toolkit and build again, or choose \"cpu\"");
+  check_that(names.front() == "cuda",
+             "train.device = \"cuda\", and no CUDA device was found; see what "
+             "nvidia-smi lists, or choose \"cpu\"");
+  const std::int64_t ranks = config.parallel.pipeline * config.parallel.data;
+  check_that(ranks == 1,
+             "train.device = \"cuda\" takes a run of one rank, and "
+             "parallel.pipeline times parallel.data is " +
+                 std::to_string(ranks) + "; the nearest device is \"cpu\"");
+}
+
 void check_run(const Config& config) {
   check_that(!config.data.train.empty(),
              "data.train is missing; name the token shards to train on, made "
@@ -156,6 +176,10 @@ void check_run(const Config& config) {
              named("train.eval_every", config.train.eval_every) +
                  " needs data.valid, which is empty; name token shards or "
                  "set eval_every to 0");
+  const bool cpu = device_of(config) == Device::Kind::kCpu;
+  check_that(config.train.precision != "bf16" || cpu,
+             "train.precision = \"bf16\" is not yet trained in on CUDA; the "
+             "nearest choice is \"fp32\"");
   check_that(config.train.precision != "bf16",
              "train.precision = \"bf16\" needs a CUDA device, and "
              "train.device = \"" +
@@ -177,7 +201,16 @@ void check(const Config& config) {
   check_batches(config);
   check_parallel(config);
   check_schedule(config);
+  check_device(config);
   check_run(config);
+}
+
+Device::Kind device_of(const Config& config) {
+  const bool alone = config.parallel.pipeline * config.parallel.data == 1;
+  const bool best = config.train.device == "auto" && alone &&
+                    backend_names().front() == "cuda";
+  return best || config.train.device == "cuda" ? Device::Kind::kCuda
+                                               : Device::Kind::kCpu;
 }
 
 std::int64_t kv_heads(const ModelSection& model) {

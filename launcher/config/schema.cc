@@ -102,7 +102,7 @@ const Key kKeys[] = {
      "Arithmetic of the matrix products; \"bf16\" needs a CUDA device."},
     {"train", "device",
      Text([](Config& c) -> auto& { return c.train.device; }),
-     {}, {"auto", "cpu"},
+     {}, {"auto", "cpu", "cuda"},
      "Where to compute; \"auto\" takes the best there is."},
     {"train", "threads",
      Whole([](Config& c) -> auto& { return c.train.threads; }),

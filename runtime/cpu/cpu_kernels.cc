@@ -2,13 +2,15 @@
 
 #include <string>
 
+#include "runtime/checks/op_checks.h"
 #include "runtime/cpu/cpu_stream.h"
-#include "runtime/cpu/op_checks.h"
 #include "runtime/cpu/ops.h"
 #include "runtime/error.h"
 
 namespace cairn {
 namespace {
+
+constexpr Body kBody{"the CPU", /*bf16=*/false};
 
 class CpuKernels final : public Kernels {
  public:
@@ -77,16 +79,16 @@ class CpuKernels final : public Kernels {
         [crew = crew_, x, value] { run_fill(crew, x, value); });
   }
   void cast(Stream& stream, const TensorView& x, const TensorView& y) override {
-    check_cast(x, y);
+    check_cast(x, y, kBody);
     cpu_native(stream).enqueue([crew = crew_, x, y] { run_cast(crew, x, y); });
   }
   void add(Stream& stream, const TensorView& x, const TensorView& y) override {
-    check_add(x, y);
+    check_add(x, y, kBody);
     cpu_native(stream).enqueue([crew = crew_, x, y] { run_add(crew, x, y); });
   }
   void dropout(Stream& stream, const TensorView& x, const TensorView& y,
                const Dropout& dropout, std::int64_t sequence) override {
-    check_dropout(x, y, dropout, sequence);
+    check_dropout(x, y, dropout, sequence, kBody);
     cpu_native(stream).enqueue([crew = crew_, x, y, dropout, sequence] {
       run_dropout(crew, x, y, dropout, sequence);
     });
@@ -102,7 +104,7 @@ class CpuKernels final : public Kernels {
  private:
   template <typename Op>
   void enqueue(Stream& stream, const Op& op) {
-    check(op);
+    check(op, kBody);
     cpu_native(stream).enqueue([crew = crew_, op] { run(crew, op); });
   }
 

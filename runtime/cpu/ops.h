@@ -1,5 +1,5 @@
 // The operations of the CPU body, run at once by a team. Operands have been
-// checked (op_checks.h).
+// checked (runtime/checks/op_checks.h).
 
 #pragma once
 

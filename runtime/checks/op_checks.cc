@@ -1,4 +1,4 @@
-#include "runtime/cpu/op_checks.h"
+#include "runtime/checks/op_checks.h"
 
 #include <string>
 
@@ -7,24 +7,38 @@
 namespace cairn {
 namespace {
 
-// The operand `name` of operation `op` must be there, of `shape` and `dtype`.
+// The operand `name` of operation `op` must be there, of `shape` and `dtype`;
+// without one, of the type that activations have, which `first` tells.
 class Operands {
  public:
-  explicit Operands(const char* op) : op_(op) {}
+  Operands(const char* op, const Body& body, const TensorView& first = {})
+      : op_(op), body_(body) {
+    if (body.bf16 && first.dtype == DType::kBF16) type_ = DType::kBF16;
+  }
+
+  void want(const char* name, const TensorView& view,
+            const Shape& shape) const {
+    want(name, view, shape, type_);
+  }
+  void maybe(const char* name, const TensorView& view,
+             const Shape& shape) const {
+    if (view) want(name, view, shape, type_);
+  }
 
   void want(const char* name, const TensorView& view, const Shape& shape,
-            DType dtype = DType::kF32) const {
+            DType dtype) const {
     if (view && view.shape == shape && view.dtype == dtype) return;
     if (shape.elements() == 0 && view.shape == shape) return;
     const std::string found =
         view ? to_text(view.shape) + " of " + name_of(view.dtype) : "none";
-    throw Error(Code::kBadArgument,
-                std::string(op_) + " takes " + name + " " + to_text(shape) +
-                    " of " + name_of(dtype) + " on the CPU, not " + found);
+    throw Error(Code::kBadArgument, std::string(op_) + " takes " + name + " " +
+                                        to_text(shape) + " of " +
+                                        name_of(dtype) + " on " + body_.name +
+                                        ", not " + found);
   }
 
   void maybe(const char* name, const TensorView& view, const Shape& shape,
-             DType dtype = DType::kF32) const {
+             DType dtype) const {
     if (view) want(name, view, shape, dtype);
   }
 
@@ -65,12 +79,14 @@ class Operands {
 
  private:
   const char* op_;
+  const Body& body_;
+  DType type_ = DType::kF32;
 };
 
 }  // namespace
 
-void check(const LinearForward& op) {
-  const Operands o("linear_forward");
+void check(const LinearForward& op, const Body& body) {
+  const Operands o("linear_forward", body, op.x);
   const std::int64_t m = o.extent("x", op.x, 0);
   const std::int64_t k = o.extent("x", op.x, 1);
   const std::int64_t n = o.extent("w", op.w, 0);
@@ -87,8 +103,8 @@ void check(const LinearForward& op) {
   o.dropout(op.dropout, m, op.sequence);
 }
 
-void check(const LinearBackwardInput& op) {
-  const Operands o("linear_backward_input");
+void check(const LinearBackwardInput& op, const Body& body) {
+  const Operands o("linear_backward_input", body, op.dy);
   const std::int64_t m = o.extent("dy", op.dy, 0);
   const std::int64_t n = o.extent("w", op.w, 0);
   const std::int64_t k = o.extent("w", op.w, 1);
@@ -98,19 +114,19 @@ void check(const LinearBackwardInput& op) {
   if (op.activation != Activation::kNone) o.want("pre", op.pre, {m, k});
 }
 
-void check(const LinearBackwardWeight& op) {
-  const Operands o("linear_backward_weight");
+void check(const LinearBackwardWeight& op, const Body& body) {
+  const Operands o("linear_backward_weight", body, op.dy);
   const std::int64_t m = o.extent("dy", op.dy, 0);
   const std::int64_t n = o.extent("dy", op.dy, 1);
   const std::int64_t k = o.extent("x", op.x, 1);
   o.want("dy", op.dy, {m, n});
   o.want("x", op.x, {m, k});
-  o.want("dw", op.dw, {n, k});
-  o.maybe("dbias", op.dbias, {n});
+  o.want("dw", op.dw, {n, k}, DType::kF32);
+  o.maybe("dbias", op.dbias, {n}, DType::kF32);
 }
 
-void check(const NormForward& op) {
-  const Operands o("norm_forward");
+void check(const NormForward& op, const Body& body) {
+  const Operands o("norm_forward", body, op.x);
   const std::int64_t m = o.extent("x", op.x, 0);
   const std::int64_t c = o.extent("x", op.x, 1);
   o.want("x", op.x, {m, c});
@@ -120,47 +136,47 @@ void check(const NormForward& op) {
   if (op.kind == NormKind::kLayer) o.want("bias", op.bias, {c});
   o.holds(op.kind == NormKind::kLayer || !op.bias, "an RMS norm has no bias");
   o.want("y", op.y, {m, c});
-  o.want("stats", op.stats, {2, m});
+  o.want("stats", op.stats, {2, m}, DType::kF32);
   o.dropout(op.dropout, m, op.sequence);
 }
 
-void check(const NormBackward& op) {
-  const Operands o("norm_backward");
+void check(const NormBackward& op, const Body& body) {
+  const Operands o("norm_backward", body, op.dy);
   const std::int64_t m = o.extent("x", op.x, 0);
   const std::int64_t c = o.extent("x", op.x, 1);
   o.want("dy", op.dy, {m, c});
   o.want("x", op.x, {m, c});
-  o.want("stats", op.stats, {2, m});
+  o.want("stats", op.stats, {2, m}, DType::kF32);
   o.want("weight", op.weight, {c});
   o.maybe("residual", op.residual, {m, c});
   o.want("dx", op.dx, {m, c});
-  o.want("dweight", op.dweight, {c});
-  o.maybe("dbias", op.dbias, {c});
-  o.want("partials", op.partials, norm_partials(m, c));
+  o.want("dweight", op.dweight, {c}, DType::kF32);
+  o.maybe("dbias", op.dbias, {c}, DType::kF32);
+  o.want("partials", op.partials, norm_partials(m, c), DType::kF32);
 }
 
-void check(const AttentionForward& op) {
-  const Operands o("attention_forward");
+void check(const AttentionForward& op, const Body& body) {
+  const Operands o("attention_forward", body, op.qkv);
   const AttentionShape& s = op.shape;
   const std::int64_t m = o.tokens(s);
   o.want("qkv", op.qkv, {m, s.qkv_width()});
   o.want("out", op.out, {m, s.heads * s.head_size});
-  o.want("lse", op.lse, {s.samples, s.heads, s.sequence});
+  o.want("lse", op.lse, {s.samples, s.heads, s.sequence}, DType::kF32);
 }
 
-void check(const AttentionBackward& op) {
-  const Operands o("attention_backward");
+void check(const AttentionBackward& op, const Body& body) {
+  const Operands o("attention_backward", body, op.qkv);
   const AttentionShape& s = op.shape;
   const std::int64_t m = o.tokens(s);
   o.want("dout", op.dout, {m, s.heads * s.head_size});
   o.want("qkv", op.qkv, {m, s.qkv_width()});
   o.want("out", op.out, {m, s.heads * s.head_size});
-  o.want("lse", op.lse, {s.samples, s.heads, s.sequence});
+  o.want("lse", op.lse, {s.samples, s.heads, s.sequence}, DType::kF32);
   o.want("dqkv", op.dqkv, {m, s.qkv_width()});
 }
 
-void check(const Rotary& op) {
-  const Operands o("rotary");
+void check(const Rotary& op, const Body& body) {
+  const Operands o("rotary", body, op.qkv);
   const std::int64_t m = o.tokens(op.shape);
   o.want("qkv", op.qkv, {m, op.shape.qkv_width()});
   o.holds(op.shape.head_size % 2 == 0 && op.shape.head_size <= 1024,
@@ -168,16 +184,16 @@ void check(const Rotary& op) {
               " is not even and at most 1024");
 }
 
-void check(const SwigluForward& op) {
-  const Operands o("swiglu_forward");
+void check(const SwigluForward& op, const Body& body) {
+  const Operands o("swiglu_forward", body, op.gate_up);
   const std::int64_t m = o.extent("y", op.y, 0);
   const std::int64_t f = o.extent("y", op.y, 1);
   o.want("y", op.y, {m, f});
   o.want("gate_up", op.gate_up, {m, 2 * f});
 }
 
-void check(const SwigluBackward& op) {
-  const Operands o("swiglu_backward");
+void check(const SwigluBackward& op, const Body& body) {
+  const Operands o("swiglu_backward", body, op.dy);
   const std::int64_t m = o.extent("dy", op.dy, 0);
   const std::int64_t f = o.extent("dy", op.dy, 1);
   o.want("dy", op.dy, {m, f});
@@ -185,14 +201,14 @@ void check(const SwigluBackward& op) {
   o.want("dgate_up", op.dgate_up, {m, 2 * f});
 }
 
-void check(const Gelu& op) {
-  const Operands o("gelu");
+void check(const Gelu& op, const Body& body) {
+  const Operands o("gelu", body, op.x);
   o.want("x", op.x, op.x.shape);
   o.want("y", op.y, op.x.shape);
 }
 
-void check(const EmbeddingForward& op) {
-  const Operands o("embedding_forward");
+void check(const EmbeddingForward& op, const Body& body) {
+  const Operands o("embedding_forward", body, op.table);
   const std::int64_t m = o.extent("y", op.y, 0);
   const std::int64_t c = o.extent("y", op.y, 1);
   o.want("y", op.y, {m, c});
@@ -208,25 +224,25 @@ void check(const EmbeddingForward& op) {
               to_text(op.positions.shape));
 }
 
-void check(const EmbeddingBackward& op) {
-  const Operands o("embedding_backward");
+void check(const EmbeddingBackward& op, const Body& body) {
+  const Operands o("embedding_backward", body, op.dy);
   const std::int64_t m = o.extent("dy", op.dy, 0);
   const std::int64_t c = o.extent("dy", op.dy, 1);
   o.want("dy", op.dy, {m, c});
   o.want("rows", op.rows, {m}, DType::kI32);
-  o.want("drows", op.drows, {o.extent("drows", op.drows, 0), c});
+  o.want("drows", op.drows, {o.extent("drows", op.drows, 0), c}, DType::kF32);
   o.dropout(op.dropout, m, op.sequence);
   if (!op.dpositions) return;
   const std::int64_t positions = o.extent("dpositions", op.dpositions, 0);
-  o.want("dpositions", op.dpositions, {positions, c});
+  o.want("dpositions", op.dpositions, {positions, c}, DType::kF32);
   o.samples(m, op.sequence);
   o.holds(positions >= op.sequence,
           "a sequence of " + std::to_string(op.sequence) + " has dpositions " +
               to_text(op.dpositions.shape));
 }
 
-void check(const ScatterRows& op) {
-  const Operands o("scatter_rows");
+void check(const ScatterRows& op, const Body& body) {
+  const Operands o("scatter_rows", body);
   const std::int64_t u = o.extent("drows", op.drows, 0);
   const std::int64_t c = o.extent("drows", op.drows, 1);
   o.want("drows", op.drows, {u, c});
@@ -234,8 +250,8 @@ void check(const ScatterRows& op) {
   o.want("dtable", op.dtable, {o.extent("dtable", op.dtable, 0), c});
 }
 
-void check(const HeadLoss& op) {
-  const Operands o("head_loss");
+void check(const HeadLoss& op, const Body& body) {
+  const Operands o("head_loss", body, op.x);
   const std::int64_t m = o.extent("x", op.x, 0);
   const std::int64_t c = o.extent("x", op.x, 1);
   const std::int64_t v = o.extent("w", op.w, 0);
@@ -244,30 +260,30 @@ void check(const HeadLoss& op) {
   o.want("w", op.w, {v, c});
   o.want("targets", op.targets, {m}, DType::kI32);
   o.want("logits", op.logits, {head_chunk_rows(m, v), v});
-  o.want("losses", op.losses, {m});
-  o.want("loss", op.loss, {1});
+  o.want("losses", op.losses, {m}, DType::kF32);
+  o.want("loss", op.loss, {1}, DType::kF32);
   if (!op.dx) return;
   o.want("dx", op.dx, {m, c});
-  o.want("dw", op.dw, {v, c});
+  o.want("dw", op.dw, {v, c}, DType::kF32);
   o.holds(op.dx.data != op.x.data, "dx may not be x");
 }
 
-void check(const SquaredNorm& op) {
-  const Operands o("squared_norm");
+void check(const SquaredNorm& op, const Body& body) {
+  const Operands o("squared_norm", body);
   o.want("x", op.x, op.x.shape);
   o.holds(op.chunk > 0, "chunks of " + std::to_string(op.chunk) + " elements");
   o.want("partials", op.partials, {op.chunks()}, DType::kF64);
 }
 
-void check(const ClipFactor& op) {
-  const Operands o("clip_factor");
+void check(const ClipFactor& op, const Body& body) {
+  const Operands o("clip_factor", body);
   o.want("partials", op.partials, op.partials.shape, DType::kF64);
   o.want("norm", op.norm, {1});
   o.want("factor", op.factor, {1});
 }
 
-void check(const AdamW& op) {
-  const Operands o("adamw");
+void check(const AdamW& op, const Body& body) {
+  const Operands o("adamw", body);
   const Shape& shape = op.param.shape;
   o.want("param", op.param, shape);
   o.want("grad", op.grad, shape);
@@ -277,27 +293,28 @@ void check(const AdamW& op) {
   o.want("factor", op.factor, {1});
 }
 
-void check(const FillNormal& op) {
-  const Operands o("fill_normal");
+void check(const FillNormal& op, const Body& body) {
+  const Operands o("fill_normal", body);
   o.want("x", op.x, op.x.shape);
   o.holds(op.first_element >= 0, "the first element is negative");
 }
 
-void check_add(const TensorView& x, const TensorView& y) {
-  const Operands o("add");
+void check_add(const TensorView& x, const TensorView& y, const Body& body) {
+  const Operands o("add", body, x);
   o.want("x", x, x.shape);
   o.want("y", y, x.shape);
 }
 
-void check_cast(const TensorView& x, const TensorView& y) {
-  const Operands o("cast");
+void check_cast(const TensorView& x, const TensorView& y, const Body& body) {
+  const Operands o("cast", body);
   o.holds(x.elements() == y.elements(),
           to_text(x.shape) + " does not fit " + to_text(y.shape));
 }
 
 void check_dropout(const TensorView& x, const TensorView& y,
-                   const Dropout& dropout, std::int64_t sequence) {
-  const Operands o("dropout");
+                   const Dropout& dropout, std::int64_t sequence,
+                   const Body& body) {
+  const Operands o("dropout", body, x);
   const std::int64_t m = o.extent("x", x, 0);
   const std::int64_t c = o.extent("x", x, 1);
   o.want("x", x, {m, c});

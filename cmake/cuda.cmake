@@ -1,0 +1,28 @@
+# Finds the CUDA toolkit, without which all else is built. Code is made for
+# Hopper unless CMAKE_CUDA_ARCHITECTURES says otherwise.
+include(CheckLanguage)
+set(CAIRN_HAS_CUDA OFF)
+if(NOT CAIRN_SANITIZE AND NOT CAIRN_FUZZ)
+  find_package(CUDAToolkit 12.4 QUIET)
+  if(CUDAToolkit_FOUND AND NOT CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
+  endif()
+  if(NOT CMAKE_CUDA_HOST_COMPILER)
+    set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+  endif()
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 90)
+  endif()
+  if(CUDAToolkit_FOUND)
+    check_language(CUDA)
+  endif()
+  if(CUDAToolkit_FOUND AND CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+    set(CAIRN_HAS_CUDA ON)
+  endif()
+endif()
+if(NOT CAIRN_HAS_CUDA)
+  message(STATUS "CUDA is not built in: only CPUs will compute. For GPUs "
+    "install NVIDIA's cuda-toolkit (nvcc and cuBLAS) and configure again; "
+    "builds under sanitizers leave it out.")
+endif()

@@ -1,0 +1,73 @@
+#include "runtime/cuda/cuda_backend.h"
+
+#include <cuda_runtime_api.h>
+
+#include "runtime/cuda/cuda_kernels.h"
+#include "runtime/cuda/cuda_memory.h"
+#include "runtime/cuda/cuda_stream.h"
+#include "runtime/cuda/status.h"
+#include "runtime/error.h"
+
+namespace cairn {
+namespace {
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int device) : device_(device) {
+    check(cudaSetDevice(device), "choosing " + to_text(this->device()));
+  }
+
+  Device device() const override { return {Device::Kind::kCuda, device_}; }
+  std::unique_ptr<Stream> make_stream(const std::string& name) override {
+    return std::make_unique<CudaStream>(name, device_);
+  }
+  MemoryResource& memory() override { return memory_; }
+  std::size_t workspace_bytes() const override {
+    return cuda_workspace_bytes();
+  }
+  std::unique_ptr<Kernels> make_kernels(const TensorView& workspace) override {
+    return make_cuda_kernels(workspace);
+  }
+
+  // Host memory may be pageable; the driver then copies through a buffer of
+  // its own, and a large copy keeps the host waiting.
+  void upload(Stream& stream, const TensorView& to, const void* from) override {
+    copy(stream, to.data, from, to.bytes());
+  }
+  void download(Stream& stream, void* to, const TensorView& from) override {
+    copy(stream, to, from.data, from.bytes());
+  }
+
+ private:
+  static void copy(Stream& stream, void* to, const void* from,
+                   std::size_t bytes) {
+    if (bytes == 0) return;
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault,
+                          cuda_native(stream)),
+          "copying " + std::to_string(bytes) + " bytes on stream " +
+              stream.name());
+  }
+
+  int device_;
+  CudaMemory memory_;
+};
+
+}  // namespace
+
+bool cuda_is_built() { return true; }
+
+int cuda_devices() {
+  int count = 0;
+  const bool works = cudaGetDeviceCount(&count) == cudaSuccess;
+  static_cast<void>(cudaGetLastError());
+  return works ? count : 0;
+}
+
+std::unique_ptr<Backend> make_cuda_backend() {
+  if (cuda_devices() > 0) return std::make_unique<CudaBackend>(0);
+  throw Error(Code::kBadArgument,
+              "the backend 'cuda' was asked for, and no CUDA device was found; "
+              "nvidia-smi lists those that the driver knows");
+}
+
+}  // namespace cairn

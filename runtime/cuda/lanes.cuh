@@ -1,0 +1,131 @@
+// How kernels go over rows and ranges: in lanes of 16 bytes, each loaded and
+// stored at once where the operands are aligned, element by element where not.
+// Arithmetic is f32 whatever the element type.
+
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "runtime/cuda/status.h"
+#include "runtime/error.h"
+#include "runtime/tensor.h"
+
+namespace cairn {
+
+using Bf16 = __nv_bfloat16;
+
+template <typename T>
+inline constexpr int kLanes = 16 / static_cast<int>(sizeof(T));
+inline constexpr int kThreads = 256;
+
+// work(T{}) with T the element type of activations.
+template <typename Work>
+void by_type(DType dtype, const Work& work) {
+  dtype == DType::kBF16 ? work(Bf16{}) : work(float{});
+}
+
+// The elements, whatever their type; null for no tensor.
+template <typename T>
+T* data_of(const TensorView& view) {
+  return reinterpret_cast<T*>(view.data);
+}
+
+inline bool is_aligned(const TensorView& view) {
+  return reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0;
+}
+
+// Whether rows of `width` can be read by lanes of eight elements.
+template <typename... Views>
+bool is_wide(std::int64_t width, const Views&... views) {
+  return width % 8 == 0 && (is_aligned(views) && ...);
+}
+
+inline unsigned blocks_of(std::int64_t n, std::int64_t each) {
+  const std::int64_t blocks = (n + each - 1) / each;
+  require(blocks < (std::int64_t{1} << 31), "too large for one kernel");
+  return static_cast<unsigned>(blocks);
+}
+
+// N elements from `p`, of which `left` are there; others are 0.
+template <int N, typename T>
+__device__ void load(const T* p, std::int64_t left, bool wide, float (&x)[N]) {
+  if (wide && left >= N) {
+    constexpr int kEach = kLanes<T>;
+#pragma unroll
+    for (int i = 0; i < N; i += kEach) {
+      const uint4 raw = *reinterpret_cast<const uint4*>(p + i);
+      const T* elements = reinterpret_cast<const T*>(&raw);
+#pragma unroll
+      for (int k = 0; k < kEach; ++k) {
+        x[i + k] = static_cast<float>(elements[k]);
+      }
+    }
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    x[i] = i < left ? static_cast<float>(p[i]) : 0.0F;
+  }
+}
+
+template <int N, typename T>
+__device__ void store(T* p, std::int64_t left, bool wide, const float (&x)[N]) {
+  if (wide && left >= N) {
+    constexpr int kEach = kLanes<T>;
+#pragma unroll
+    for (int i = 0; i < N; i += kEach) {
+      uint4 raw;
+      T* elements = reinterpret_cast<T*>(&raw);
+#pragma unroll
+      for (int k = 0; k < kEach; ++k) elements[k] = static_cast<T>(x[i + k]);
+      *reinterpret_cast<uint4*>(p + i) = raw;
+    }
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    if (i < left) p[i] = static_cast<T>(x[i]);
+  }
+}
+
+template <int N, typename Work>
+__global__ void each_kernel(std::int64_t n, Work work) {
+  const std::int64_t i =
+      (static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N;
+  if (i < n) work(i, n - i);
+}
+
+// work(i, left) for i = 0, N, 2 N, ... below n.
+template <int N, typename Work>
+void for_each(cudaStream_t stream, std::int64_t n, const Work& work) {
+  if (n == 0) return;
+  each_kernel<N><<<blocks_of(n, kThreads * N), kThreads, 0, stream>>>(n, work);
+}
+
+template <int N, typename Work>
+__global__ void rows_kernel(unsigned pieces, unsigned groups,
+                            std::int64_t width, Work work) {
+  const unsigned piece = blockIdx.x * kThreads + threadIdx.x;
+  if (piece >= pieces) return;
+  const std::int64_t row = piece / groups;
+  const std::int64_t column = std::int64_t{piece % groups} * N;
+  work(row, column, width - column);
+}
+
+// work(row, column, left) for every row and for columns 0, N, 2 N, ...
+template <int N, typename Work>
+void for_rows(cudaStream_t stream, std::int64_t rows, std::int64_t width,
+              const Work& work) {
+  const std::int64_t groups = (width + N - 1) / N;
+  const std::int64_t pieces = rows * groups;
+  if (pieces == 0) return;
+  require(pieces < (std::int64_t{1} << 31), "too large for one kernel");
+  rows_kernel<N><<<blocks_of(pieces, kThreads), kThreads, 0, stream>>>(
+      static_cast<unsigned>(pieces), static_cast<unsigned>(groups), width,
+      work);
+}
+
+}  // namespace cairn

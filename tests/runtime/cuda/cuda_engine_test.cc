@@ -1,0 +1,133 @@
+// Whole training steps on the device against the CPU's.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "launcher/engine.h"
+#include "launcher/run_plan.h"
+#include "parallel/worlds.h"
+#include "runtime/arena.h"
+#include "runtime/ledger.h"
+
+namespace cairn {
+namespace {
+
+constexpr auto kCpu = Device::Kind::kCpu;
+constexpr auto kCuda = Device::Kind::kCuda;
+
+ModelConfig tiny(const std::string& family) {
+  ModelConfig config;
+  config.family = family;
+  config.layers = 3;
+  config.width = 48;
+  config.heads = 6;
+  config.kv_heads = family == "llama" ? 2 : 6;
+  config.vocab = 57;
+  config.context = 40;
+  config.dropout = family == "llama" ? 0.0F : 0.1F;
+  config.tied = family == "gpt2";
+  return config;
+}
+
+EngineOptions steps_of() {
+  EngineOptions options;
+  options.batch = {3, 37};
+  options.microbatches = 2;
+  options.seed = 77;
+  return options;
+}
+
+std::vector<std::int32_t> tokens(std::size_t n, std::uint64_t step,
+                                 std::size_t shift) {
+  std::vector<std::int32_t> all(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    all[i] = static_cast<std::int32_t>((i * i + 7 * step + shift * 3 + i) % 57);
+  }
+  return all;
+}
+
+struct Trained {
+  std::vector<float> losses;
+  std::vector<float> norms;
+  std::string hash;
+  std::size_t peak = 0;
+};
+
+RankPlan plan_of(const Model& model, Device::Kind device,
+                 const std::string& policy) {
+  return plan_run({model, steps_of(), 2, false, {}, device}, policy)
+      .ranks.front();
+}
+
+Trained train(const std::string& family, Device::Kind device,
+              const std::string& policy) {
+  const Model model(built_in_families().make(tiny(family)));
+  const EngineOptions options = steps_of();
+  const auto backend = make_backend(name_of(device), {2});
+  const auto stream = backend->make_stream("memory");
+  Arena arena(backend->memory(), plan_of(model, device, policy).arena_bytes,
+              *stream);
+  Ledger ledger(arena);
+  const auto worlds = make_thread_worlds(1, {});
+  Engine engine(*backend, ledger, *worlds.front(), model, policy_named(policy),
+                options);
+  engine.draw_weights();
+  Trained trained;
+  const auto n =
+      static_cast<std::size_t>(options.batch.tokens() * options.microbatches);
+  for (std::uint64_t s = 0; s < 10; ++s) {
+    const auto inputs = tokens(n, s, 0);
+    const auto targets = tokens(n, s, 1);
+    engine.step(s, {inputs, targets}, 1e-3F);
+    const StepOutcome outcome = engine.outcome(s);
+    trained.losses.push_back(outcome.loss);
+    trained.norms.push_back(outcome.grad_norm);
+  }
+  const auto inputs = tokens(n, 99, 0);
+  const auto one =
+      std::span(inputs).first(static_cast<std::size_t>(options.batch.tokens()));
+  trained.losses.push_back(engine.evaluate(one, one).front());
+  trained.hash = engine.weights_hash();
+  trained.peak = ledger.total_peak();
+  return trained;
+}
+
+class CudaEngine : public testing::TestWithParam<std::string> {};
+
+TEST_P(CudaEngine, LosesWhatTheCpuLoses) {
+  const Trained cpu = train(GetParam(), kCpu, "keep");
+  const Trained cuda = train(GetParam(), kCuda, "keep");
+
+  for (std::size_t s = 0; s < cpu.losses.size(); ++s) {
+    EXPECT_NEAR(cuda.losses[s], cpu.losses[s], 1e-4) << "step " << s;
+  }
+  for (std::size_t s = 0; s < cpu.norms.size(); ++s) {
+    EXPECT_NEAR(cuda.norms[s] / cpu.norms[s], 1.0, 1e-3) << "step " << s;
+  }
+}
+
+TEST_P(CudaEngine, HasTheSameBitsTwiceAndUnderEveryPolicy) {
+  const Trained keep = train(GetParam(), kCuda, "keep");
+
+  for (const char* policy : {"keep", "cheap", "boundary"}) {
+    const Trained other = train(GetParam(), kCuda, policy);
+    EXPECT_EQ(other.hash, keep.hash) << policy;
+    EXPECT_EQ(other.losses, keep.losses) << policy;
+  }
+}
+
+TEST_P(CudaEngine, PeaksAtWhatThePlanSaidToTheByte) {
+  const Model model(built_in_families().make(tiny(GetParam())));
+
+  for (const char* policy : {"keep", "boundary"}) {
+    EXPECT_EQ(train(GetParam(), kCuda, policy).peak,
+              plan_of(model, kCuda, policy).peak_bytes)
+        << policy;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, CudaEngine, testing::Values("gpt2", "llama"));
+
+}  // namespace
+}  // namespace cairn
