@@ -1,7 +1,9 @@
 // How fast the CUDA body computes: products of a GPT-2 of 124 million weights
 // in TFLOP/s, everything else in GB/s of operands, each counted once. Operands
 // are random and stay where they are from call to call, so small ones may be
-// served by the cache. Links with libcairn_runtime.a; takes no arguments.
+// served by the cache. Takes no arguments:
+//
+//   cmake --build build --target cuda_rates && build/cuda_rates
 
 #include <cstdio>
 #include <map>

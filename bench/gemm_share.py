@@ -7,6 +7,7 @@ as many threads, in the same run.
 import argparse
 import ctypes
 import ctypes.util
+import json
 import os
 import pathlib
 import subprocess
@@ -54,20 +55,19 @@ def alone(model, rounds):
     return flops / seconds
 
 
-def probed(model, args, library, steps, folder):
-    """(seconds in sgemm over all threads, FLOP, wall seconds) of a run."""
-    run = argparse.Namespace(steps=steps, threads=args.threads)
+def probed(model, args, library, folder):
+    """(seconds in sgemm over all threads, FLOP, seconds of steps) of a run."""
     shard, file = folder / "tokens.bin", folder / "config.toml"
     write_shard(shard, MODELS[model][3])
-    file.write_text(config(model, shard, folder / "run", run, "keep"))
+    file.write_text(config(model, shard, folder / "run", args, "keep"))
     out = folder / "probe"
     cores = set(sorted(os.sched_getaffinity(0))[: args.threads])
-    begin = time.perf_counter()
     execute(["env", f"LD_PRELOAD={library}", f"GEMM_PROBE={out}",
              args.cairn, "train", str(file)], cores)
-    wall = time.perf_counter() - begin
+    lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    steps = sum(json.loads(line).get("step_ms", 0) for line in lines)
     seconds, flops = map(float, out.read_text().split())
-    return seconds, flops, wall
+    return seconds, flops, steps / 1e3
 
 
 def main():
@@ -87,11 +87,7 @@ def main():
                         str(HERE / "gemm_probe.cc"), "-o", str(library),
                         "-ldl"], check=True)
         for model in args.models:
-            # Two runs that differ in steps alone: what start and end take
-            # falls out of the difference.
-            short = probed(model, args, library, 1, folder)
-            long = probed(model, args, library, 1 + args.steps, folder)
-            seconds, flops, wall = (b - a for a, b in zip(short, long))
+            seconds, flops, wall = probed(model, args, library, folder)
             rate = alone(model, rounds=5)
             within = flops / seconds * args.threads
             print(f"{model}: {100 * seconds / wall / args.threads:.1f} % of "

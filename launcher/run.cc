@@ -37,7 +37,7 @@ std::string read_schedule(const std::string& file, std::int64_t ranks) {
 // "4,5,5" as numbers.
 std::vector<int> parse_cuts(const std::string& text) {
   std::vector<int> cuts;
-  std::stringstream in(text);
+  std::stringstream in(text.empty() ? text : text + ",");
   for (std::string word; std::getline(in, word, ',');) {
     int count = 0;
     const auto [end, error] =

@@ -46,7 +46,7 @@ Name name_of_board() {
 
 }  // namespace
 
-Link::Link(const WorldOptions& options) : timeout_(options.timeout) {
+MpiLink::MpiLink(const WorldOptions& options) : timeout_(options.timeout) {
   check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup");
   check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN),
         "MPI_Comm_set_errhandler");
@@ -57,7 +57,7 @@ Link::Link(const WorldOptions& options) : timeout_(options.timeout) {
 }
 
 // Those of one host open memory that the first of them makes.
-void Link::share_board() {
+void MpiLink::share_board() {
   MPI_Comm host = MPI_COMM_NULL;
   check(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL,
                             &host),
@@ -92,20 +92,20 @@ void Link::share_board() {
   check(MPI_Comm_free(&host), "MPI_Comm_free");
 }
 
-Link::~Link() {
+MpiLink::~MpiLink() {
   watcher_.reset();
   board_->leave(place_);
   // Freed where nothing can be under way; MPI may wait for the others in it.
   if (!board_->failed()) MPI_Comm_free(&comm_);
 }
 
-std::optional<std::string> Link::lost() {
+std::optional<std::string> MpiLink::lost() {
   if (!board_->failed()) watcher_->look();
   return board_->failure();
 }
 
-void Link::wait(Batch& batch, const Group& group, const Call& call,
-                bool begun) {
+void MpiLink::wait(Batch& batch, const Group& group, const Summons& call,
+                   bool begun) {
   const Clock::time_point begin = Clock::now();
   for (int polls = 0; !batch.done(); ++polls) {
     if (board_->failed() || since(begin) >= timeout_) {
@@ -115,7 +115,7 @@ void Link::wait(Batch& batch, const Group& group, const Call& call,
   }
 }
 
-void Link::give_up(const Unmet& unmet) {
+void MpiLink::give_up(const Unmet& unmet) {
   const std::string text = to_text(unmet);
   if (!board_->failed()) {
     std::vector<int> places;
@@ -133,18 +133,18 @@ void Link::give_up(const Unmet& unmet) {
   throw Error(Code::kPeerLost, text + " (" + cause + ")");
 }
 
-std::vector<Brought> Link::exchange(const Group& group, int tag,
-                                    const Call& call,
-                                    const std::vector<int>& members) {
-  static_assert(std::is_trivially_copyable_v<Call>);
+std::vector<Brought> MpiLink::exchange(const Group& group, int tag,
+                                       const Summons& call,
+                                       const std::vector<int>& members) {
+  static_assert(std::is_trivially_copyable_v<Summons>);
   std::vector<Brought> calls;
   calls.reserve(members.size());
   for (const int member : members) calls.push_back({member, call});
   Batch batch(comm_, group, tag);
   for (Brought& each : calls) {
     if (each.member == group.rank) continue;
-    batch.receive(each.member, &each.call, sizeof(Call));
-    batch.send(each.member, &call, sizeof(Call));
+    batch.receive(each.member, &each.call, sizeof(Summons));
+    batch.send(each.member, &call, sizeof(Summons));
   }
   wait(batch, group, call, /*begun=*/false);
   return calls;

@@ -1,5 +1,5 @@
-// A Link is one process's way to the others of its world: messages, waits that
-// end, and the board on which the ranks of a host see each other.
+// A MpiLink is one process's way to the others of its world: messages, waits
+// that end, and the board on which the ranks of a host see each other.
 //
 // Threads: any thread may call anything. Making one is for all ranks together.
 
@@ -21,14 +21,14 @@
 
 namespace cairn {
 
-class Link {
+class MpiLink {
  public:
-  explicit Link(const WorldOptions& options);
+  explicit MpiLink(const WorldOptions& options);
   // Leaves in order if all is well; then every rank does.
-  ~Link();
+  ~MpiLink();
 
-  Link(const Link&) = delete;
-  Link& operator=(const Link&) = delete;
+  MpiLink(const MpiLink&) = delete;
+  MpiLink& operator=(const MpiLink&) = delete;
 
   MPI_Comm comm() const { return comm_; }
   int rank() const { return rank_; }
@@ -39,10 +39,11 @@ class Link {
   // Waits until the batch is done. Throws kPeerLost when the run has failed, or
   // when nothing came for the world's timeout, which then fails the run.
   // `begun` says that all members have come to the call.
-  void wait(Batch& batch, const Group& group, const Call& call, bool begun);
+  void wait(Batch& batch, const Group& group, const Summons& call, bool begun);
 
   // Tells `call` to these members of the group, and what each of them tells.
-  std::vector<Brought> exchange(const Group& group, int tag, const Call& call,
+  std::vector<Brought> exchange(const Group& group, int tag,
+                                const Summons& call,
                                 const std::vector<int>& members);
 
   // The first failure that can be seen from here, looking now.

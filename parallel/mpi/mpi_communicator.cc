@@ -36,7 +36,7 @@ std::size_t bytes_of(const TensorView& x, const ElementRange& range) {
 
 }  // namespace
 
-MpiCommunicator::MpiCommunicator(Link& link, const Group& group, int tag)
+MpiCommunicator::MpiCommunicator(MpiLink& link, const Group& group, int tag)
     : QueuedCommunicator(group),
       link_(link),
       tag_(tag),
@@ -47,7 +47,7 @@ MpiCommunicator::MpiCommunicator(Link& link, const Group& group, int tag)
 }
 
 void MpiCommunicator::perform(const Operation& operation) {
-  const Call call = operation.call();
+  const Summons call = operation.call();
   if (const auto cause = link_.board().failure()) {
     throw Error(Code::kPeerLost, not_begun(group(), call, *cause));
   }
@@ -60,7 +60,8 @@ void MpiCommunicator::perform(const Operation& operation) {
   }
 }
 
-void MpiCommunicator::agree(const Call& call, const std::vector<int>& members) {
+void MpiCommunicator::agree(const Summons& call,
+                            const std::vector<int>& members) {
   const auto calls = link_.exchange(group(), tag_, call, members);
   const auto difference = disagreement(group(), calls);
   if (!difference) return;
@@ -75,7 +76,7 @@ void MpiCommunicator::agree(const Call& call, const std::vector<int>& members) {
 }
 
 void MpiCommunicator::together(const Operation& operation) {
-  const Call call = operation.call();
+  const Summons call = operation.call();
   agree(call, everyone_);
   std::vector<ElementRange> ranges;
   switch (operation.kind) {
@@ -98,7 +99,7 @@ void MpiCommunicator::together(const Operation& operation) {
 
 // The sender is through when the receiver says that the bytes are there.
 void MpiCommunicator::over_channel(const Operation& operation) {
-  const Call call = operation.call();
+  const Summons call = operation.call();
   const int peer = operation.peer;
   agree(call, {std::min(peer, group().rank), std::max(peer, group().rank)});
   const bool sends = operation.kind == Collective::kSend;
@@ -117,7 +118,7 @@ void MpiCommunicator::over_channel(const Operation& operation) {
   link_.wait(receipt, group(), call, /*begun=*/true);
 }
 
-void MpiCommunicator::gather(const Call& call, const TensorView& from,
+void MpiCommunicator::gather(const Summons& call, const TensorView& from,
                              const TensorView& to) {
   const std::int64_t part = from.elements();
   Batch bytes = batch();
@@ -140,7 +141,7 @@ std::byte* MpiCommunicator::scratch(int member) {
 
 // Every member sums one of `ranges`: this one's sum goes to `out`. A piece of
 // it at a time, so that scratch is small whatever the tensor.
-void MpiCommunicator::scatter_sum(const Call& call, const TensorView& from,
+void MpiCommunicator::scatter_sum(const Summons& call, const TensorView& from,
                                   const std::vector<ElementRange>& ranges,
                                   std::byte* out) {
   const auto own = static_cast<std::size_t>(group().rank);
@@ -169,7 +170,7 @@ void MpiCommunicator::scatter_sum(const Call& call, const TensorView& from,
   }
 }
 
-void MpiCommunicator::reduce(const Call& call, const TensorView& x) {
+void MpiCommunicator::reduce(const Summons& call, const TensorView& x) {
   std::vector<ElementRange> ranges;
   for (const int member : everyone_) {
     ranges.push_back(range_of(x.elements(), member, group().size()));
@@ -186,7 +187,7 @@ void MpiCommunicator::reduce(const Call& call, const TensorView& x) {
   link_.wait(bytes, group(), call, /*begun=*/true);
 }
 
-void MpiCommunicator::broadcast_from(const Call& call, const TensorView& x) {
+void MpiCommunicator::broadcast_from(const Summons& call, const TensorView& x) {
   Batch bytes = batch();
   if (!is_own(call.root)) {
     bytes.receive(call.root, x.data, x.bytes());

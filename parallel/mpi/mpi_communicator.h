@@ -18,25 +18,26 @@ namespace cairn {
 class MpiCommunicator final : public QueuedCommunicator {
  public:
   // `tag` is the group's own in the world.
-  MpiCommunicator(Link& link, const Group& group, int tag);
+  MpiCommunicator(MpiLink& link, const Group& group, int tag);
 
  private:
   void perform(const Operation& operation) override;
-  void agree(const Call& call, const std::vector<int>& members);
+  void agree(const Summons& call, const std::vector<int>& members);
   void together(const Operation& operation);
   void over_channel(const Operation& operation);
 
-  void gather(const Call& call, const TensorView& from, const TensorView& to);
-  void scatter_sum(const Call& call, const TensorView& from,
+  void gather(const Summons& call, const TensorView& from,
+              const TensorView& to);
+  void scatter_sum(const Summons& call, const TensorView& from,
                    const std::vector<ElementRange>& ranges, std::byte* out);
-  void reduce(const Call& call, const TensorView& x);
-  void broadcast_from(const Call& call, const TensorView& x);
+  void reduce(const Summons& call, const TensorView& x);
+  void broadcast_from(const Summons& call, const TensorView& x);
 
   bool is_own(int member) const { return member == group().rank; }
   std::byte* scratch(int member);
   Batch batch() { return {link_.comm(), group(), tag_}; }
 
-  Link& link_;
+  MpiLink& link_;
   int tag_;
   WaitSlot slot_;
   std::vector<int> everyone_;

@@ -40,7 +40,7 @@ std::vector<int> first_numbers(int count) {
 class MpiWorld final : public World {
  public:
   explicit MpiWorld(const WorldOptions& options)
-      : link_(std::make_unique<Link>(options)) {}
+      : link_(std::make_unique<MpiLink>(options)) {}
   ~MpiWorld() override;
 
   MpiWorld(const MpiWorld&) = delete;
@@ -58,14 +58,14 @@ class MpiWorld final : public World {
   void leave_together();
 
   MpiSession session_;
-  std::unique_ptr<Link> link_;
+  std::unique_ptr<MpiLink> link_;
   int next_tag_ = kWorldTag + 1;
 };
 
 // Members propose tags that they have not used; the highest is new to all.
 int MpiWorld::agree_on_tag(const Group& group) {
   WaitSlot slot(link_->board(), link_->place(), group.name);
-  const Call own{Collective::kMake, DType::kF32, next_tag_, hash_of(group)};
+  const Summons own{Collective::kMake, DType::kF32, next_tag_, hash_of(group)};
   const Waiting waiting(slot, {own.kind});
   const auto calls =
       link_->exchange(group, kWorldTag, own, first_numbers(group.size()));
@@ -108,7 +108,7 @@ void MpiWorld::abort(const std::string& why) noexcept {
 void MpiWorld::leave_together() {
   const Group all{"world", first_numbers(size()), rank()};
   WaitSlot slot(link_->board(), link_->place(), all.name);
-  const Call call{Collective::kBarrier};
+  const Summons call{Collective::kBarrier};
   const Waiting waiting(slot, call);
   link_->exchange(all, kWorldTag, call, all.ranks);
 }

@@ -54,13 +54,13 @@ bool is_channel(Collective kind) {
   return kind == Collective::kSend || kind == Collective::kReceive;
 }
 
-bool fits(const Call& a, const Call& b) {
+bool fits(const Summons& a, const Summons& b) {
   const bool pair = is_channel(a.kind) && is_channel(b.kind);
   const bool same = pair ? a.kind != b.kind : a.kind == b.kind;
   return same && a.bytes == b.bytes && a.dtype == b.dtype && a.root == b.root;
 }
 
-std::string detailed(const Call& call, const Group& group) {
+std::string detailed(const Summons& call, const Group& group) {
   std::string text = to_text(call);
   if (call.bytes != 0) text += std::string(" of ") + name_of(call.dtype);
   if (call.kind == Collective::kBroadcast &&
@@ -111,7 +111,7 @@ const char* name_of(Collective kind) {
   return "unknown";
 }
 
-std::string to_text(const Call& call) {
+std::string to_text(const Summons& call) {
   const bool moves =
       call.kind != Collective::kBarrier && call.kind != Collective::kMake;
   std::string text = name_of(call.kind);
@@ -119,7 +119,7 @@ std::string to_text(const Call& call) {
   return text;
 }
 
-Call Operation::call() const {
+Summons Operation::call() const {
   if (kind == Collective::kBarrier) return {kind};
   const TensorView& whole = from.bytes() > to.bytes() ? from : to;
   const bool rooted = kind == Collective::kBroadcast;
@@ -191,7 +191,7 @@ std::string to_text(const Unmet& unmet) {
          (unmet.begun ? " came and stopped" : " never came");
 }
 
-std::string not_begun(const Group& group, const Call& call,
+std::string not_begun(const Group& group, const Summons& call,
                       const std::string& cause) {
   return own_rank(group) + " did not begin " + to_text(call) + " on group " +
          group.name + ": " + cause;

@@ -1,5 +1,5 @@
-// An Operation is one use of a Communicator, as data; its Call is the part in
-// which the members must agree. Plain values, with the texts that errors and
+// An Operation is one use of a Communicator, as data; its Summons is the part
+// in which the members must agree. Plain values, with the texts that errors and
 // reports share.
 
 #pragma once
@@ -30,7 +30,7 @@ enum class Collective : std::uint8_t {
 
 const char* name_of(Collective kind);
 
-struct Call {
+struct Summons {
   Collective kind = Collective::kNone;
   DType dtype = DType::kF32;
   int root = 0;             // of a broadcast
@@ -38,7 +38,7 @@ struct Call {
 };
 
 // "all_gather of 4096 bytes", "barrier".
-std::string to_text(const Call& call);
+std::string to_text(const Summons& call);
 
 struct Operation {
   Collective kind = Collective::kNone;
@@ -46,7 +46,7 @@ struct Operation {
   TensorView to;
   int peer = 0;  // the root, or the other end of a send or receive
 
-  Call call() const;
+  Summons call() const;
 };
 
 // Throws kBadArgument for operands that are wrong whatever the others bring.
@@ -55,7 +55,7 @@ void check(const Operation& operation, const Group& group);
 // A member, by its index in the group, and what it brought.
 struct Brought {
   int member = 0;
-  Call call;
+  Summons call;
 };
 
 // What the members disagree about, naming the two whose calls differ; nothing
@@ -71,7 +71,7 @@ Group make_group(int rank, int size, const std::string& name,
 // A call that did not come to its end: who waited how long, and for whom.
 struct Unmet {
   const Group& group;
-  Call call;
+  Summons call;
   std::chrono::milliseconds waited{0};
   std::vector<int> missing;  // indices in the group
   bool begun = false;        // all came, and then those stopped
@@ -81,7 +81,7 @@ struct Unmet {
 std::string to_text(const Unmet& unmet);
 
 // "rank 1 did not begin barrier on group data: CAUSE".
-std::string not_begun(const Group& group, const Call& call,
+std::string not_begun(const Group& group, const Summons& call,
                       const std::string& cause);
 
 }  // namespace cairn

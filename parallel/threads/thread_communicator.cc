@@ -29,7 +29,7 @@ ThreadCommunicator::ThreadCommunicator(std::shared_ptr<Hub> hub, int rank,
       room_(hub_->room(group)) {}
 
 void ThreadCommunicator::perform(const Operation& operation) {
-  const Call call = operation.call();
+  const Summons call = operation.call();
   if (const auto cause = hub_->board().failure()) {
     throw Error(Code::kPeerLost, not_begun(group(), call, *cause));
   }

@@ -22,13 +22,13 @@ constexpr std::chrono::seconds kPatience{1};
 // each.
 constexpr int kKindShift = 56;
 
-std::uint64_t packed(const Call& call) {
+std::uint64_t packed(const Summons& call) {
   return std::uint64_t{static_cast<std::uint8_t>(call.kind)} << kKindShift |
          call.bytes;
 }
 
-Call unpacked(std::uint64_t word) {
-  Call call;
+Summons unpacked(std::uint64_t word) {
+  Summons call;
   call.kind = static_cast<Collective>(word >> kKindShift);
   call.bytes = word & ((std::uint64_t{1} << kKindShift) - 1);
   return call;
@@ -137,7 +137,7 @@ std::uint64_t WaitBoard::beats(int place) const {
 std::string WaitBoard::doing(const Place& place) const {
   std::string text;
   for (const Slot& slot : place.slots) {
-    const Call call = unpacked(slot.call.load());
+    const Summons call = unpacked(slot.call.load());
     if (call.kind == Collective::kNone) continue;
     text += (text.empty() ? "was waiting in " : " and in ") + to_text(call) +
             " on group " + read_text(slot.group);
@@ -201,7 +201,7 @@ WaitSlot::WaitSlot(WaitBoard& board, int place, const std::string& group) {
 
 WaitSlot::~WaitSlot() { slot_->taken.store(0); }
 
-void WaitSlot::begin(const Call& call) { slot_->call.store(packed(call)); }
+void WaitSlot::begin(const Summons& call) { slot_->call.store(packed(call)); }
 
 void WaitSlot::end() { slot_->call.store(0); }
 

@@ -79,7 +79,7 @@ class WaitSlot {
   WaitSlot(const WaitSlot&) = delete;
   WaitSlot& operator=(const WaitSlot&) = delete;
 
-  void begin(const Call& call);
+  void begin(const Summons& call);
   void end();
 
  private:
@@ -89,7 +89,9 @@ class WaitSlot {
 // Shows a call on a slot while it lives.
 class Waiting {
  public:
-  Waiting(WaitSlot& slot, const Call& call) : slot_(slot) { slot_.begin(call); }
+  Waiting(WaitSlot& slot, const Summons& call) : slot_(slot) {
+    slot_.begin(call);
+  }
   ~Waiting() { slot_.end(); }
 
   Waiting(const Waiting&) = delete;

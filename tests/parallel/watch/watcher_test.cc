@@ -79,7 +79,7 @@ TEST(WaitBoard, TellsWhatEachRankIsDoing) {
   board.enter(1, 5, {});
   WaitSlot data(board, 1, "data");
   WaitSlot edge(board, 1, "pipeline 0>1");
-  Call call{Collective::kReceive};
+  Summons call{Collective::kReceive};
   call.bytes = 4096;
 
   const Waiting barrier(data, {Collective::kBarrier});
