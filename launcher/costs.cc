@@ -108,6 +108,7 @@ CostModel measure_costs(const PlanRequest& request, const std::string& policy) {
   std::vector<std::map<std::string, double>> tables(
       static_cast<std::size_t>(ranks));
   std::vector<std::thread> threads;
+  threads.reserve(tables.size());
   for (std::map<std::string, double>& table : tables) {
     threads.emplace_back([&] {
       const auto backend =

@@ -34,8 +34,9 @@ double number_of(const Spot& spot, int parameters, int blocks) {
 Spot spot_of(double number, int parameters, int blocks) {
   const auto code = static_cast<std::int64_t>(number) - parameters;
   const std::int64_t visit = code / kKinds;
-  const auto place = static_cast<int>(visit % (2 * blocks));
-  return {static_cast<int>(visit / (2 * blocks)),
+  const std::int64_t visits = std::int64_t{2} * blocks;  // of a micro-batch
+  const auto place = static_cast<int>(visit % visits);
+  return {static_cast<int>(visit / visits),
           place < blocks ? place : 2 * blocks - 1 - place,
           static_cast<Kind>(code % kKinds)};
 }

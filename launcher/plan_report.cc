@@ -36,6 +36,7 @@ std::vector<std::pair<std::string, std::int64_t>> by_group(
 std::vector<std::pair<std::string, std::int64_t>> by_owner(
     const RankPlan& rank) {
   std::vector<std::pair<std::string, std::int64_t>> rows;
+  rows.reserve(kOwners + 1);
   for (int o = 0; o < kOwners; ++o) {
     rows.emplace_back(name_of(static_cast<Owner>(o)), rank.at_peak[o]);
   }

@@ -24,6 +24,9 @@ class Rehearsal {
             const Prepare& prepare = {});
   ~Rehearsal();
 
+  Rehearsal(const Rehearsal&) = delete;
+  Rehearsal& operator=(const Rehearsal&) = delete;
+
   // Of the rank at that place of the pipeline.
   RankPlan rank_plan(int place) const;
   std::vector<TraceSpan> trace() const;

@@ -24,6 +24,7 @@ std::vector<int> cuts_of(const Model& model, const EngineOptions& options,
     return given;
   }
   std::vector<double> costs;
+  costs.reserve(static_cast<std::size_t>(model.blocks()));
   for (int b = 0; b < model.blocks(); ++b) {
     costs.push_back(model.block(b).flops(options.batch));
   }
