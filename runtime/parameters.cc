@@ -3,14 +3,6 @@
 #include "runtime/error.h"
 
 namespace cairn {
-namespace {
-
-std::int64_t aligned(std::int64_t elements) {
-  return (elements + kParameterAlignment - 1) / kParameterAlignment *
-         kParameterAlignment;
-}
-
-}  // namespace
 
 int ParameterLayout::add(const ParameterSpec& spec) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -22,8 +14,7 @@ int ParameterLayout::add(const ParameterSpec& spec) {
                     " but one declares it " + to_text(known.shape) +
                     " and the other " + to_text(spec.shape));
   }
-  entries_.push_back({spec, elements_});
-  elements_ += aligned(spec.shape.elements());
+  entries_.push_back({spec});
   return static_cast<int>(entries_.size()) - 1;
 }
 
@@ -38,11 +29,6 @@ std::int64_t ParameterLayout::parameters() const {
   std::int64_t sum = 0;
   for (const Entry& entry : entries_) sum += entry.spec.shape.elements();
   return sum;
-}
-
-TensorView ParameterLayout::view(const TensorView& flat, int index) const {
-  const Entry& entry = entries_.at(static_cast<std::size_t>(index));
-  return flat.part(entry.offset, entry.spec.shape);
 }
 
 }  // namespace cairn

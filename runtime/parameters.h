@@ -1,9 +1,7 @@
-// Which parameters a model has, in canonical order, and where each lies in one
-// flat buffer. Weights, gradients and both moments share this layout.
-//
-// The canonical order is that of first declaration along the chain of blocks.
-// Each parameter starts at a multiple of kParameterAlignment elements; the gaps
-// hold zeros and count for nothing.
+// Which parameters a model has, in canonical order: that of first declaration
+// along the chain of blocks. Where they lie in memory is for whoever holds them
+// (sharding/unit_layout.h); there each starts at a multiple of
+// kParameterAlignment elements.
 
 #pragma once
 
@@ -37,7 +35,6 @@ class ParameterLayout {
  public:
   struct Entry {
     ParameterSpec spec;
-    std::int64_t offset = 0;  // elements from the start of the flat buffer
   };
 
   // The index of the entry with that name, made if there is none. Throws
@@ -49,17 +46,11 @@ class ParameterLayout {
 
   const std::vector<Entry>& entries() const { return entries_; }
 
-  // Of the flat buffer, gaps included.
-  std::int64_t elements() const { return elements_; }
-  // Of the parameters alone.
+  // Elements of all parameters together.
   std::int64_t parameters() const;
-
-  // Entry `index` within `flat`, a buffer of elements() elements.
-  TensorView view(const TensorView& flat, int index) const;
 
  private:
   std::vector<Entry> entries_;
-  std::int64_t elements_ = 0;
 };
 
 }  // namespace cairn
