@@ -109,7 +109,9 @@ Engine::Engine(Backend& backend, MemoryResource& memory, World& world,
     report_data_ = world.make("report, data", places_.data_ranks);
   }
   for (int s = 0; s < 2; ++s) {
-    slots_.push_back(std::make_unique<Slot>(options_));
+    std::pmr::memory_resource& host = backend.host_memory();
+    slots_.push_back(std::allocate_shared<Slot>(
+        std::pmr::polymorphic_allocator<Slot>(&host), options_, host));
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,10 @@ class Backend {
   // `workspace` has workspace_bytes() and outlives the kernels.
   virtual std::unique_ptr<Kernels> make_kernels(
       const TensorView& workspace) = 0;
+
+  // The host's memory that copies reach without keeping the host waiting; from
+  // and to any other they may, until the stream has come to them.
+  virtual std::pmr::memory_resource& host_memory();
 
   // Enqueue a copy of all of `to`'s, or `from`'s, bytes. The host memory must
   // stay as it is until the stream has passed the copy.

@@ -29,8 +29,10 @@ class CudaBackend final : public Backend {
     return make_cuda_kernels(workspace);
   }
 
-  // Host memory may be pageable; the driver then copies through a buffer of
-  // its own, and a large copy keeps the host waiting.
+  std::pmr::memory_resource& host_memory() override { return pinned_; }
+
+  // Host memory that is not pinned goes through a buffer of the driver's, which
+  // keeps the host waiting until the stream has come to the copy.
   void upload(Stream& stream, const TensorView& to, const void* from) override {
     copy(stream, to.data, from, to.bytes());
   }
@@ -44,12 +46,12 @@ class CudaBackend final : public Backend {
     if (bytes == 0) return;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault,
                           cuda_native(stream)),
-          "copying " + std::to_string(bytes) + " bytes on stream " +
-              stream.name());
+          "copying bytes on stream ", stream.name());
   }
 
   int device_;
   CudaMemory memory_;
+  PinnedMemory pinned_;
 };
 
 }  // namespace

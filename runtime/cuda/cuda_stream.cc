@@ -20,60 +20,91 @@ struct HostWork {
 
 void run_host_work(void* argument) {
   const std::unique_ptr<HostWork> host(static_cast<HostWork*>(argument));
-  if (host->log->until(host->number)) return;
-  try {
-    host->work();
-  } catch (...) {
-    host->log->fail(host->number, std::current_exception());
+  if (!host->log->until(host->number)) {
+    try {
+      host->work();
+    } catch (...) {
+      host->log->fail(host->number, std::current_exception());
+    }
   }
+  host->log->end();
 }
 
 }  // namespace
 
-std::uint64_t FailureLog::count() {
+FailureLog::Mark FailureLog::mark() {
   const std::lock_guard lock(mutex_);
+  return {number_, pending_ == 0 && !failure_ && sources_.empty()};
+}
+
+std::uint64_t FailureLog::begin() {
+  const std::lock_guard lock(mutex_);
+  ++pending_;
   return ++number_;
 }
 
-std::uint64_t FailureLog::now() {
+void FailureLog::end() {
   const std::lock_guard lock(mutex_);
-  return number_;
-}
-
-// Events that were reached without failure have nothing to hand down.
-void FailureLog::inherit(std::shared_ptr<CudaEvent> event) {
-  const auto is_over = [](const Source& source) {
-    return source.event->reached() && !source.event->failure();
-  };
-  std::vector<Source> kept;
-  {
-    const std::lock_guard lock(mutex_);
-    kept.swap(sources_);
-    kept.push_back({++number_, std::move(event)});
-  }
-  kept.erase(std::remove_if(kept.begin(), kept.end(), is_over), kept.end());
-  const std::lock_guard lock(mutex_);
-  sources_.insert(sources_.end(), kept.begin(), kept.end());
+  --pending_;
 }
 
 void FailureLog::fail(std::uint64_t number, std::exception_ptr failure) {
   const std::lock_guard lock(mutex_);
-  if (failure_) return;
+  if (failure_ && failed_ <= number) return;
   failed_ = number;
   failure_ = std::move(failure);
 }
 
-std::exception_ptr FailureLog::until(std::uint64_t number) {
-  std::vector<Source> sources;
+void FailureLog::inherit(std::shared_ptr<CudaEvent> event) {
+  if (event->clean()) return;
+  bool many = false;
   {
     const std::lock_guard lock(mutex_);
-    if (failure_ && failed_ <= number) return failure_;
-    sources = sources_;
+    sources_.push_back({++number_, std::move(event)});
+    many = sources_.size() >= many_;
   }
-  for (const Source& source : sources) {
-    if (source.number > number) continue;
-    if (auto failure = source.event->failure()) return failure;
+  if (many) drop_clean_sources();
+}
+
+// Looks at each source that was reached. So that this is rare, the next time is
+// when there are twice as many as were left.
+void FailureLog::drop_clean_sources() {
+  std::vector<Source> clean = sources_until(kAll);
+  std::erase_if(clean, [](const Source& source) {
+    return !source.event->reached() || source.event->failure() != nullptr;
+  });
+  const std::lock_guard lock(mutex_);
+  std::erase_if(sources_, [&](const Source& source) {
+    return std::any_of(clean.begin(), clean.end(), [&](const Source& other) {
+      return other.number == source.number;
+    });
+  });
+  many_ = std::max(kFew, 2 * sources_.size());
+}
+
+std::vector<FailureLog::Source> FailureLog::sources_until(
+    std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Source> sources = sources_;
+  std::erase_if(sources, [number](const Source& source) {
+    return source.number > number;
+  });
+  return sources;
+}
+
+// What sources answer is kept, so that each is asked once.
+std::exception_ptr FailureLog::until(std::uint64_t number) {
+  for (const Source& source : sources_until(number)) {
+    if (auto failure = source.event->failure()) {
+      fail(source.number, std::move(failure));
+      break;
+    }
   }
+  const std::lock_guard lock(mutex_);
+  if (failure_ && failed_ <= number) return failure_;
+  std::erase_if(sources_, [number](const Source& source) {
+    return source.number <= number;
+  });
   return nullptr;
 }
 
@@ -82,12 +113,33 @@ void FailureLog::forget() {
   sources_.clear();
 }
 
-CudaEvent::CudaEvent(cudaStream_t stream, std::shared_ptr<FailureLog> log)
-    : log_(std::move(log)), number_(log_->now()) {
+EventPool::Native EventPool::take() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      Native event = std::move(free_.back());
+      free_.pop_back();
+      return event;
+    }
+    free_.reserve(++made_);  // so that none is given back in vain
+  }
   cudaEvent_t made = nullptr;
   check(cudaEventCreate(&made), "making an event");
-  event_ = Handle<cudaEvent_t, cudaEventDestroy>(made);
-  check(cudaEventRecord(made, stream), "recording an event");
+  return Native(made);
+}
+
+void EventPool::give(Native event) noexcept {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(event));
+}
+
+CudaEvent::CudaEvent(cudaStream_t stream, std::shared_ptr<FailureLog> log,
+                     std::shared_ptr<EventPool> pool)
+    : log_(std::move(log)),
+      pool_(std::move(pool)),
+      mark_(log_->mark()),
+      event_(pool_->take()) {
+  check(cudaEventRecord(native(), stream), "recording an event");
 }
 
 bool CudaEvent::reached() const {
@@ -113,7 +165,8 @@ double CudaEvent::seconds_since(const Event& earlier) const {
 CudaStream::CudaStream(std::string name, int device)
     : name_(std::move(name)),
       device_(device),
-      log_(std::make_shared<FailureLog>()) {
+      log_(std::make_shared<FailureLog>()),
+      pool_(std::make_shared<EventPool>()) {
   check(cudaSetDevice(device), "choosing " + to_text(this->device()));
   cudaStream_t made = nullptr;
   check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking),
@@ -127,7 +180,7 @@ CudaStream::~CudaStream() {
 }
 
 std::shared_ptr<Event> CudaStream::record() {
-  return std::make_shared<CudaEvent>(stream_.get(), log_);
+  return std::make_shared<CudaEvent>(stream_.get(), log_, pool_);
 }
 
 void CudaStream::wait(std::shared_ptr<Event> event) {
@@ -136,24 +189,24 @@ void CudaStream::wait(std::shared_ptr<Event> event) {
     enqueue_host([event = std::move(event)] { event->synchronize(); });
     return;
   }
-  check(cudaStreamWaitEvent(stream_.get(), own->native(), 0),
-        "making stream " + name_ + " wait");
+  check(cudaStreamWaitEvent(stream_.get(), own->native(), 0), "making stream ",
+        name_, " wait");
   log_->inherit(std::move(own));
 }
 
 void CudaStream::enqueue_host(std::function<void()> work) {
   auto host = std::make_unique<HostWork>();
   host->log = log_;
-  host->number = log_->count();
   host->work = std::move(work);
+  host->number = log_->begin();
   check(cudaLaunchHostFunc(stream_.get(), run_host_work, host.get()),
-        "enqueueing host work on stream " + name_);
+        "enqueueing host work on stream ", name_);
   static_cast<void>(host.release());  // run_host_work owns it
 }
 
 void CudaStream::synchronize() {
-  check(cudaStreamSynchronize(stream_.get()),
-        "work on stream " + name_ + " of " + to_text(device()));
+  check(cudaStreamSynchronize(stream_.get()), "work on stream ", name_, " of ",
+        to_text(device()));
   if (const auto failure = log_->until(kAll)) std::rethrow_exception(failure);
 }
 
