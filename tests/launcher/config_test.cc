@@ -182,11 +182,8 @@ TEST(Config, ResolvesWhatZeroStandsFor) {
 
 // To write the page anew, run this test with WRITE_DOCS set.
 TEST(ConfigReference, IsThePageInDocs) {
-  const auto page = std::filesystem::path(__FILE__)
-                        .parent_path()
-                        .parent_path()
-                        .parent_path() /
-                    "docs" / "config.md";
+  const auto page =
+      std::filesystem::path(CAIRN_SOURCE_DIR) / "docs" / "config.md";
   if (std::getenv("WRITE_DOCS") != nullptr) {
     std::ofstream(page) << config_reference();
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "launcher/run_plan.h"
 #include "layout_cases.h"
 #include "rank_threads.h"
 #include "runtime/error.h"
@@ -75,6 +76,34 @@ TEST(Masters, KeepUpdatesThatBf16CannotHold) {
       EXPECT_NEAR(w, 1.0F, 2e-4F);
     }
   });
+}
+
+// What a step sends, by group: of both ends of every kind.
+Traffic sent(LayoutCase layout, DType dtype, int place) {
+  layout.dtype = dtype;
+  const Model model = model_of(layout);
+  const RunPlan plan = plan_run({model, options_of(layout)}, layout.policy);
+  return plan.ranks[static_cast<std::size_t>(place * layout.data)].sent;
+}
+
+TEST(TrafficInBf16, IsHalfOfActivationsAndWeightsAndAllOfGradients) {
+  LayoutCase layout;
+  layout.pipeline = 2;
+  layout.data = 2;
+  for (layout.sharding = 0; layout.sharding <= 3; ++layout.sharding) {
+    for (int place = 0; place < 2; ++place) {
+      const Traffic f32 = sent(layout, DType::kF32, place);
+      const Traffic bf16 = sent(layout, DType::kBF16, place);
+      for (const auto& [group, bytes] : f32) {
+        SCOPED_TRACE(group + " of ZeRO " + std::to_string(layout.sharding));
+        const bool whole = group == "reduce" || group.starts_with("norm") ||
+                           group.starts_with("report");
+        // Home sends new weights, the copy its gradient.
+        const bool half = !whole && (group != "shared" || place == 0);
+        EXPECT_EQ(bf16.at(group), half ? bytes / 2 : bytes);
+      }
+    }
+  }
 }
 
 // On every rank that holds some of it.
