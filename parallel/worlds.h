@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.h"
@@ -32,5 +33,9 @@ std::unique_ptr<World> make_mpi_world(const WorldOptions& options);
 
 // Whether mpirun started this process. Does not touch MPI.
 bool launched_by_mpi();
+
+// The MPI that would be used, "Open MPI v4.1.6"; "" where Cairn was built
+// without. Does not start it.
+std::string mpi_library();
 
 }  // namespace cairn
