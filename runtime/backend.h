@@ -60,6 +60,9 @@ struct Compute {
 
 struct BackendOptions {
   int threads = 0;  // cpu: threads a rank computes with; 0 is every core
+  // cuda: whether equal operands give equal bits, or sums may be added in
+  // whatever order is fastest. Other backends always give equal bits.
+  bool deterministic = true;
 };
 
 // The names of the backends that were built, the preferred one first.

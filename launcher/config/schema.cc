@@ -106,6 +106,11 @@ const Key kKeys[] = {
      Text([](Config& c) -> auto& { return c.train.device; }),
      {}, {"auto", "cpu", "cuda"},
      "Where to compute; \"auto\" takes the best there is."},
+    {"train", "deterministic",
+     Flag([](Config& c) -> auto& { return c.train.deterministic; }),
+     {}, {},
+     "Whether a run done twice ends with the same bits; false is faster on "
+     "CUDA."},
     {"train", "threads",
      Whole([](Config& c) -> auto& { return c.train.threads; }),
      {0, 4096}, {},

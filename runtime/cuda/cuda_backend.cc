@@ -13,7 +13,8 @@ namespace {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int device) : device_(device) {
+  CudaBackend(int device, const BackendOptions& options)
+      : device_(device), deterministic_(options.deterministic) {
     check(cudaSetDevice(device), "choosing " + to_text(this->device()));
   }
 
@@ -26,7 +27,7 @@ class CudaBackend final : public Backend {
     return cuda_workspace_bytes();
   }
   std::unique_ptr<Kernels> make_kernels(const TensorView& workspace) override {
-    return make_cuda_kernels(workspace);
+    return make_cuda_kernels(workspace, deterministic_);
   }
 
   // Host memory may be pageable; the driver then copies through a buffer of
@@ -49,6 +50,7 @@ class CudaBackend final : public Backend {
   }
 
   int device_;
+  bool deterministic_;
   CudaMemory memory_;
 };
 
@@ -63,8 +65,8 @@ int cuda_devices() {
   return works ? count : 0;
 }
 
-std::unique_ptr<Backend> make_cuda_backend() {
-  if (cuda_devices() > 0) return std::make_unique<CudaBackend>(0);
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
+  if (cuda_devices() > 0) return std::make_unique<CudaBackend>(0, options);
   throw Error(Code::kBadArgument,
               "the backend 'cuda' was asked for, and no CUDA device was found; "
               "nvidia-smi lists those that the driver knows");
