@@ -38,6 +38,7 @@ struct EngineOptions {
   BatchShape batch;      // one micro-batch
   int microbatches = 1;  // of a replica, in one step
   std::uint64_t seed = 0;
+  bool deterministic = true;  // as in BackendOptions
   AdamWOptions adamw;
   ParallelOptions parallel;
 
