@@ -127,6 +127,9 @@ struct AttentionBackward {
   TensorView out;
   TensorView lse;
   TensorView dqkv;  // [M, qkv_width]
+  // To work in, with bf16: f32, attention_scratch() of runtime/
+  // attention_scratch.h, and no fewer than lse has.
+  TensorView scratch;
 };
 
 // Turns the query and key heads of packed qkv, in place, by the angle of their

@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "runtime/attention_scratch.h"
 #include "runtime/blocks/transformer.h"
 
 namespace cairn {
@@ -80,9 +81,17 @@ Tensor TransformerBlock::backward_attention(const Call& call, const Tensor& dy,
 
   const Tensor qkv = std::exchange(saved.groups[kQkv].tensor, {});
   const Tensor dqkv = call.make(Owner::kTransients, qkv.shape());
-  call.kernels.attention_backward(
-      call.stream, {attention_shape(call), dattention, qkv, attention.tensor,
-                    attention.companion, dqkv});
+  const AttentionShape shape = attention_shape(call);
+  Tensor scratch;
+  if (const std::int64_t n =
+          attention_scratch(shape, call.dtype, call.deterministic);
+      n > 0) {
+    scratch = call.make(Owner::kWorkspace, DType::kF32, {n});
+  }
+  call.kernels.attention_backward(call.stream,
+                                  {shape, dattention, qkv, attention.tensor,
+                                   attention.companion, dqkv, scratch});
+  scratch = {};
   dattention = {};
   if (style_.rotary) {
     call.kernels.rotary(call.stream, {attention_shape(call), dqkv,

@@ -173,6 +173,11 @@ void check(const AttentionBackward& op, const Body& body) {
   o.want("out", op.out, {m, s.heads * s.head_size});
   o.want("lse", op.lse, {s.samples, s.heads, s.sequence}, DType::kF32);
   o.want("dqkv", op.dqkv, {m, s.qkv_width()});
+  o.holds(op.qkv.dtype != DType::kBF16 ||
+              (op.scratch && op.scratch.dtype == DType::kF32 &&
+               op.scratch.elements() >= op.lse.elements()),
+          "scratch is f32 and has at least the elements of lse " +
+              to_text(op.lse.shape) + " where qkv is bf16");
 }
 
 void check(const Rotary& op, const Body& body) {

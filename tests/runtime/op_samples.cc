@@ -114,7 +114,7 @@ void OpSamples::add_attention() {
   const Shape lse{2, 4, kSequence};
   ops_.push_back(AttentionForward{shape, f32(qkv), f32(out), f32(lse)});
   ops_.push_back(AttentionBackward{shape, f32(out), f32(qkv), f32(out),
-                                   f32(lse), f32(qkv)});
+                                   f32(lse), f32(qkv), f32(lse)});
   ops_.push_back(Rotary{shape, f32(qkv)});
 }
 

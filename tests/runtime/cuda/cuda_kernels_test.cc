@@ -290,43 +290,5 @@ TEST_P(CudaF32Kernels, RefuseWhatDoesNotFit) {
 INSTANTIATE_TEST_SUITE_P(Types, CudaF32Kernels, testing::Values(DType::kF32),
                          [](const auto& test) { return name_of(test.param); });
 
-class CudaAttention : public CudaLab {
- protected:
-  void compare(const AttentionShape& shape) {
-    const std::int64_t tokens = shape.samples * shape.sequence;
-    const Shape out{tokens, shape.heads * shape.head_size};
-    AttentionForward forward{
-        shape, normal({tokens, shape.qkv_width()}), poison(out),
-        poison({shape.samples, shape.heads, shape.sequence})};
-    expect_agreement(forward);  // leaves the CPU's results on the host
-    AttentionBackward backward;
-    backward.shape = shape;
-    backward.dout = normal(out);
-    backward.qkv = forward.qkv;
-    backward.out = forward.out;
-    backward.lse = forward.lse;
-    backward.dqkv = poison(forward.qkv.shape);
-    expect_agreement(backward);
-  }
-};
-
-TEST_P(CudaAttention, AgreesAtHeadSizesAndSequencesOfAllKinds) {
-  for (const std::int64_t size : {20, 64, 80, 128, 256, 7}) {
-    for (const std::int64_t sequence : {1, 63, 129, 300}) {
-      compare({2, sequence, 4, 2, size});
-    }
-  }
-}
-
-TEST_P(CudaAttention, AgreesAtLongSequencesAndManyHeads) {
-  compare({1, 1024, 4, 4, 64});
-  compare({1, 1024, 8, 2, 128});
-  compare({3, 200, 6, 1, 48});
-}
-
-INSTANTIATE_TEST_SUITE_P(Types, CudaAttention,
-                         testing::Values(DType::kF32, DType::kBF16),
-                         [](const auto& test) { return name_of(test.param); });
-
 }  // namespace
 }  // namespace cairn
