@@ -22,7 +22,8 @@ namespace cairn {
 // Memory, streams and kernels of the device, and operands on the host.
 class CudaLab : public testing::TestWithParam<DType> {
  protected:
-  CudaLab();
+  // Without `deterministic`, what is done twice need not have equal bits.
+  explicit CudaLab(bool deterministic = true);
 
   // Host operands: numbers drawn, numbers that show when they are not
   // overwritten, indices below `limit`.
@@ -53,6 +54,7 @@ class CudaLab : public testing::TestWithParam<DType> {
   Tensor to_device(const TensorView& host, DType dtype);
   Result from_device(const char* name, const TensorView& view);
 
+  bool deterministic_;
   std::mt19937_64 random_;
   std::deque<std::vector<double>> held_;  // enough for every type
   std::unique_ptr<Backend> backend_;
