@@ -118,7 +118,7 @@ void print_head(Rates& rates, DType t) {
   head.x = view(t, {kTokens, kWidth});
   head.w = view(t, {kVocab, kWidth});
   head.targets = view(DType::kI32, {kTokens});
-  head.logits = view(t, {head_chunk_rows(kTokens, kVocab), kVocab});
+  head.logits = view(t, head_logits(kTokens, kVocab, t));
   head.losses = view(DType::kF32, {kTokens});
   head.loss = view(DType::kF32, {1});
   head.dx = view(t, {kTokens, kWidth});

@@ -37,7 +37,7 @@ void list(const Lister& l, LinearForward& op) {
 
 void list(const Lister& l, LinearBackwardInput& op) {
   l("dy", op.dy, kRead)("w", op.w, kRead)("pre", op.pre, kRead);
-  l("dx", op.dx, kWrite);
+  l("dx", op.dx, kWrite)("dbias", op.dbias, sum_into(op.accumulate));
 }
 
 void list(const Lister& l, LinearBackwardWeight& op) {

@@ -53,6 +53,8 @@ Tensor TransformerBlock::backward_activation(const Call& call,
   if (!style_.gated) {
     op.activation = Activation::kGelu;
     op.pre = hidden;
+    op.dbias = gradient(call, kUpBias);
+    op.accumulate = call.accumulate;
   }
   call.kernels.linear_backward_input(call.stream, op);
   if (!style_.gated) return dactivated;
@@ -140,7 +142,10 @@ void TransformerBlock::add_weight_work(const Call& call, Slot weight,
                                        const Tensor& dy, const Tensor& x,
                                        WeightWork& later) const {
   const TensorView dw = gradient(call, weight);
-  const TensorView dbias = gradient(call, static_cast<Slot>(weight + 1));
+  // backward_activation sums the gradient of a bias before GELU.
+  const bool summed = weight == kUpWeight && !style_.gated;
+  const TensorView dbias =
+      summed ? TensorView{} : gradient(call, static_cast<Slot>(weight + 1));
   later.add([&kernels = call.kernels, &stream = call.stream, dy, x, dw, dbias,
              accumulate = call.accumulate] {
     kernels.linear_backward_weight(stream, {dy, x, dw, dbias, accumulate});

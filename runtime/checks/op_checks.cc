@@ -112,6 +112,9 @@ void check(const LinearBackwardInput& op, const Body& body) {
   o.want("w", op.w, {n, k});
   o.want("dx", op.dx, {m, k});
   if (op.activation != Activation::kNone) o.want("pre", op.pre, {m, k});
+  o.maybe("dbias", op.dbias, {k}, DType::kF32);
+  o.holds(op.activation != Activation::kNone || !op.dbias,
+          "dbias is summed with an activation only");
 }
 
 void check(const LinearBackwardWeight& op, const Body& body) {
@@ -264,7 +267,11 @@ void check(const HeadLoss& op, const Body& body) {
   o.want("x", op.x, {m, c});
   o.want("w", op.w, {v, c});
   o.want("targets", op.targets, {m}, DType::kI32);
-  o.want("logits", op.logits, {head_chunk_rows(m, v), v});
+  const std::int64_t rows = o.extent("logits", op.logits, 0);
+  const std::int64_t row = o.extent("logits", op.logits, 1);
+  o.want("logits", op.logits, {rows, row});
+  o.holds(rows > 0 && row >= v, "logits " + to_text(op.logits.shape) +
+                                    " holds no row of " + std::to_string(v));
   o.want("losses", op.losses, {m}, DType::kF32);
   o.want("loss", op.loss, {1}, DType::kF32);
   if (!op.dx) return;

@@ -25,7 +25,7 @@ void check_head(const AttentionShape& shape) {
 class CudaKernels final : public Kernels {
  public:
   CudaKernels(const TensorView& workspace, bool deterministic)
-      : matmul_(workspace.data, kMatmulBytes),
+      : matmul_(workspace.data, kMatmulBytes, deterministic),
         cudnn_(deterministic),
         scratch_(workspace.data + kMatmulBytes),
         deterministic_(deterministic) {}

@@ -23,7 +23,7 @@ struct Lane {
   std::byte* scratch;
   bool deterministic;
 };
-inline constexpr std::size_t kMatmulBytes = std::size_t{32} << 20;
+inline constexpr std::size_t kMatmulBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kScratchBytes = std::size_t{32} << 20;
 
 void run(const Lane& lane, const LinearForward& op);

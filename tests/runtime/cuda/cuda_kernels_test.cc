@@ -24,58 +24,6 @@ constexpr Sizes kSizes[] = {{2, 33, 48, 80},
                             {1, 300, 768, 2304},
                             {2, 129, 100, 1030}};
 
-TEST_P(CudaKernels, ComputeLinearForward) {
-  for (const Sizes& s : kSizes) {
-    const Shape out{s.tokens(), s.out};
-    for (const bool bias : {false, true}) {
-      LinearForward op;
-      op.x = normal({s.tokens(), s.in});
-      op.w = normal({s.out, s.in});
-      if (bias) op.bias = normal({s.out});
-      op.y = poison(out);
-      op.sequence = s.sequence;
-      expect_agreement(op);
-      LinearForward gelu = op;
-      gelu.activation = Activation::kGelu;
-      expect_agreement(gelu);
-      gelu.pre = poison(out);
-      expect_agreement(gelu);
-      op.residual = normal(out);
-      expect_agreement(op);
-      op.dropout = some_dropout();
-      expect_agreement(op);
-      op.residual = op.y = normal(out);
-      expect_agreement(op);
-      op.dropout = {};
-      op.residual = op.y = normal(out);
-      expect_agreement(op);
-    }
-  }
-}
-
-TEST_P(CudaKernels, ComputeLinearBackward) {
-  for (const Sizes& s : kSizes) {
-    LinearBackwardInput input;
-    input.dy = normal({s.tokens(), s.out});
-    input.w = normal({s.out, s.in});
-    input.dx = poison({s.tokens(), s.in});
-    expect_agreement(input);
-    input.activation = Activation::kGelu;
-    input.pre = normal({s.tokens(), s.in});
-    expect_agreement(input);
-    for (const bool accumulate : {false, true}) {
-      LinearBackwardWeight weight;
-      weight.dy = normal({s.tokens(), s.out});
-      weight.x = normal({s.tokens(), s.in});
-      weight.dw = accumulate ? normal({s.out, s.in}) : poison({s.out, s.in});
-      weight.accumulate = accumulate;
-      expect_agreement(weight);
-      weight.dbias = accumulate ? normal({s.out}) : poison({s.out});
-      expect_agreement(weight);
-    }
-  }
-}
-
 TEST_P(CudaKernels, ComputeNormForward) {
   for (const Sizes& s : kSizes) {
     for (const NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
@@ -178,29 +126,6 @@ TEST_P(CudaKernels, ComputeEmbedding) {
       backward.dropout = some_dropout();
       backward.accumulate = accumulate;
       expect_agreement(backward);
-    }
-  }
-}
-
-TEST_P(CudaKernels, ComputeHeadLossByChunks) {
-  const std::int64_t vocabs[] = {57, 1000, 50257};
-  for (const std::int64_t vocab : vocabs) {
-    for (const bool accumulate : {false, true}) {
-      const std::int64_t tokens = vocab == 50257 ? 700 : 66;
-      const std::int64_t width = vocab == 57 ? 21 : 96;
-      HeadLoss op;
-      op.x = normal({tokens, width});
-      op.w = normal({vocab, width}, 0.2F);
-      op.targets = indices(tokens, static_cast<std::int32_t>(vocab));
-      op.logits = poison({head_chunk_rows(tokens, vocab), vocab});
-      op.losses = poison({tokens});
-      op.loss = poison({1});
-      op.scale = 0.3F;
-      expect_agreement(op);
-      op.dx = poison(op.x.shape);
-      op.dw = accumulate ? normal(op.w.shape, 1e-2F) : poison(op.w.shape);
-      op.accumulate = accumulate;
-      expect_agreement(op);
     }
   }
 }
