@@ -52,6 +52,7 @@ ShardingOptions Engine::sharding_options() const {
                              places_.pipeline_ranks.back()};
   }
   sharding.most_rows = most_rows(model_, options_);
+  sharding.dtype = options_.dtype;
   return sharding;
 }
 
@@ -109,7 +110,7 @@ Engine::Engine(Backend& backend, MemoryResource& memory, World& world,
     report_data_ = world.make("report, data", places_.data_ranks);
   }
   for (int s = 0; s < 2; ++s) {
-    std::pmr::memory_resource& host = backend.host_memory();
+    std::pmr::memory_resource& host = backend.host_heap();
     slots_.push_back(std::allocate_shared<Slot>(
         std::pmr::polymorphic_allocator<Slot>(&host), options_, host));
   }
@@ -127,6 +128,7 @@ Engine::~Engine() {
 void Engine::draw_weights() {
   parameters_.draw(options_.seed);
   optimizer_.reset();
+  timeline_.take();  // belongs to no step
 }
 
 void Engine::fill_slot(Slot& slot, std::uint64_t number,

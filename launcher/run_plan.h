@@ -17,6 +17,7 @@
 #include "launcher/engine_state.h"
 #include "launcher/trace.h"
 #include "parallel/counted_world.h"
+#include "runtime/backend.h"
 #include "runtime/cost.h"
 #include "runtime/operands.h"
 
@@ -37,7 +38,7 @@ struct RankPlan {
 };
 
 struct RunPlan {
-  std::string activations;  // the policy: "keep", "cheap" or "boundary"
+  std::string activations;  // the policy's name
   std::vector<RankPlan> ranks;
 
   // The rank that needs most memory.
@@ -53,6 +54,10 @@ struct PlanRequest {
   bool samples_text = false;  // logits are asked for after training
   CostModel costs = {};
   Device::Kind device = Device::Kind::kCpu;  // whose memory is planned
+
+  BackendOptions backend_options() const {
+    return {threads, options.deterministic};
+  }
 };
 
 // The plan under one policy.

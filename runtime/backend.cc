@@ -8,7 +8,7 @@
 
 namespace cairn {
 
-std::pmr::memory_resource& Backend::host_memory() {
+std::pmr::memory_resource& Backend::host_heap() {
   return *std::pmr::new_delete_resource();
 }
 
@@ -18,11 +18,15 @@ std::vector<std::string> backend_names() {
   return {"cuda", "cpu", "sim"};
 }
 
+int devices_of(const std::string& name) {
+  return name == "cuda" ? cuda_devices() : 1;
+}
+
 std::unique_ptr<Backend> make_backend(const std::string& name,
                                       const BackendOptions& options) {
   if (name == "auto") return make_backend(backend_names().front(), options);
   if (name == "cpu") return std::make_unique<CpuBackend>(options);
-  if (name == "cuda") return make_cuda_backend();
+  if (name == "cuda") return make_cuda_backend(options);
   if (name == "sim") {
     return make_lone_sim_backend(
         cpu_workspace_bytes(team_size(options.threads)));

@@ -32,6 +32,10 @@ class Backend {
   // The device's own memory, without limit or accounting.
   virtual MemoryResource& memory() = 0;
 
+  // Host memory for copies to and from the device, which run at full rate and
+  // keep no host thread waiting. Not for taking within a step.
+  virtual MemoryResource& host_memory() = 0;
+
   // Bytes of scratch that make_kernels wants, fixed for the backend's life.
   virtual std::size_t workspace_bytes() const = 0;
 
@@ -39,9 +43,10 @@ class Backend {
   virtual std::unique_ptr<Kernels> make_kernels(
       const TensorView& workspace) = 0;
 
-  // The host's memory that copies reach without keeping the host waiting; from
-  // and to any other they may, until the stream has come to them.
-  virtual std::pmr::memory_resource& host_memory();
+  // The same for objects of the host's own, which also exist where the device
+  // only pretends. Copies from and to any other memory of the host may keep it
+  // waiting until the stream has come to them.
+  virtual std::pmr::memory_resource& host_heap();
 
   // Enqueue a copy of all of `to`'s, or `from`'s, bytes. The host memory must
   // stay as it is until the stream has passed the copy.
@@ -65,7 +70,16 @@ struct Compute {
 
 struct BackendOptions {
   int threads = 0;  // cpu: threads a rank computes with; 0 is every core
+  // cuda: whether equal operands give equal bits, or sums may be added in
+  // whatever order is fastest. Other backends always give equal bits.
+  bool deterministic = true;
+  // cuda: which device, counted round and round those that there are, so that
+  // the ranks of a machine may give their numbers.
+  int device = 0;
 };
+
+// How many devices make_backend can choose from: of "cuda", those that work.
+int devices_of(const std::string& name);
 
 // The names of the backends that were built, the preferred one first.
 std::vector<std::string> backend_names();

@@ -24,9 +24,11 @@ void check_head(const AttentionShape& shape) {
 
 class CudaKernels final : public Kernels {
  public:
-  explicit CudaKernels(const TensorView& workspace)
-      : matmul_(workspace.data, kMatmulBytes),
-        scratch_(workspace.data + kMatmulBytes) {}
+  CudaKernels(const TensorView& workspace, bool deterministic)
+      : matmul_(workspace.data, kMatmulBytes, deterministic),
+        cudnn_(deterministic),
+        scratch_(workspace.data + kMatmulBytes),
+        deterministic_(deterministic) {}
 
   void linear_forward(Stream& stream, const LinearForward& op) override {
     enqueue(stream, op);
@@ -113,7 +115,9 @@ class CudaKernels final : public Kernels {
   }
 
  private:
-  Lane lane(Stream& stream) { return {cuda_native(stream), matmul_, scratch_}; }
+  Lane lane(Stream& stream) {
+    return {cuda_native(stream), matmul_, cudnn_, scratch_, deterministic_};
+  }
 
   template <typename Op>
   void enqueue(Stream& stream, const Op& op) {
@@ -122,21 +126,24 @@ class CudaKernels final : public Kernels {
   }
 
   Matmul matmul_;
+  CudnnAttention cudnn_;
   std::byte* scratch_;
+  bool deterministic_;
 };
 
 }  // namespace
 
 std::size_t cuda_workspace_bytes() { return kMatmulBytes + kScratchBytes; }
 
-std::unique_ptr<Kernels> make_cuda_kernels(const TensorView& workspace) {
+std::unique_ptr<Kernels> make_cuda_kernels(const TensorView& workspace,
+                                           bool deterministic) {
   if (workspace.bytes() < cuda_workspace_bytes()) {
     throw Error(Code::kBadArgument, "the CUDA kernels take a workspace of " +
                                         std::to_string(cuda_workspace_bytes()) +
                                         " bytes, not " +
                                         std::to_string(workspace.bytes()));
   }
-  return std::make_unique<CudaKernels>(workspace);
+  return std::make_unique<CudaKernels>(workspace, deterministic);
 }
 
 }  // namespace cairn

@@ -29,22 +29,9 @@ void* CudaMemory::allocate(std::size_t bytes, Owner owner, Stream& stream) {
 }
 
 void CudaMemory::deallocate(void* address, std::size_t /*bytes*/,
-                            Owner /*owner*/, Stream& /*stream*/) noexcept {
+                            Owner /*owner*/, Stream& stream) noexcept {
+  cuda_native(stream);  // CUDA waits only for what was issued
   static_cast<void>(cudaFree(address));
-}
-
-void* PinnedMemory::do_allocate(std::size_t bytes, std::size_t /*alignment*/) {
-  void* address = nullptr;
-  const cudaError_t status = cudaMallocHost(&address, bytes);
-  if (status == cudaSuccess) return address;
-  static_cast<void>(cudaGetLastError());  // a full host is no lasting fault
-  check(status, "pinning ", std::to_string(bytes), " bytes of the host");
-  return nullptr;
-}
-
-void PinnedMemory::do_deallocate(void* address, std::size_t /*bytes*/,
-                                 std::size_t /*alignment*/) {
-  static_cast<void>(cudaFreeHost(address));
 }
 
 }  // namespace cairn

@@ -12,40 +12,30 @@ namespace {
 
 constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 
-struct HostWork {
-  std::shared_ptr<FailureLog> log;
-  std::uint64_t number;
-  std::function<void()> work;
-};
-
-void run_host_work(void* argument) {
-  const std::unique_ptr<HostWork> host(static_cast<HostWork*>(argument));
-  if (!host->log->until(host->number)) {
-    try {
-      host->work();
-    } catch (...) {
-      host->log->fail(host->number, std::current_exception());
-    }
-  }
-  host->log->end();
-}
-
 }  // namespace
 
 FailureLog::Mark FailureLog::mark() {
   const std::lock_guard lock(mutex_);
-  return {number_, pending_ == 0 && !failure_ && sources_.empty()};
+  const bool clean = pending_ == 0 && !open_ && !failure_ && sources_.empty();
+  return {number_, clean};
 }
 
-std::uint64_t FailureLog::begin() {
+std::uint64_t FailureLog::begin(bool anew) {
   const std::lock_guard lock(mutex_);
   ++pending_;
-  return ++number_;
+  if (anew) ++number_;
+  return number_;
 }
 
 void FailureLog::end() {
   const std::lock_guard lock(mutex_);
   --pending_;
+}
+
+std::uint64_t FailureLog::open() {
+  const std::lock_guard lock(mutex_);
+  open_ = true;
+  return ++number_;
 }
 
 void FailureLog::fail(std::uint64_t number, std::exception_ptr failure) {
@@ -124,7 +114,7 @@ EventPool::Native EventPool::take() {
     free_.reserve(++made_);  // so that none is given back in vain
   }
   cudaEvent_t made = nullptr;
-  check(cudaEventCreate(&made), "making an event");
+  check(cudaEventCreateWithFlags(&made, flags_), "making an event");
   return Native(made);
 }
 
@@ -133,20 +123,28 @@ void EventPool::give(Native event) noexcept {
   free_.push_back(std::move(event));
 }
 
-CudaEvent::CudaEvent(cudaStream_t stream, std::shared_ptr<FailureLog> log,
+CudaEvent::CudaEvent(std::shared_ptr<FailureLog> log,
                      std::shared_ptr<EventPool> pool)
     : log_(std::move(log)),
       pool_(std::move(pool)),
       mark_(log_->mark()),
-      event_(pool_->take()) {
-  check(cudaEventRecord(native(), stream), "recording an event");
+      event_(pool_->take()) {}
+
+// An event that could not be recorded counts as issued: CUDA takes it for one
+// that was reached.
+void CudaEvent::issue(cudaStream_t stream) {
+  const cudaError_t status = cudaEventRecord(event_.get(), stream);
+  issued_.store(1, std::memory_order_release);
+  issued_.notify_all();
+  check(status, "recording an event");
 }
 
 bool CudaEvent::reached() const {
-  return cudaEventQuery(event_.get()) != cudaErrorNotReady;
+  return issued() && cudaEventQuery(event_.get()) != cudaErrorNotReady;
 }
 
 void CudaEvent::synchronize() {
+  await_issue();
   check(cudaEventSynchronize(event_.get()), "waiting for an event");
   if (const auto failed = failure()) std::rethrow_exception(failed);
 }
@@ -166,7 +164,10 @@ CudaStream::CudaStream(std::string name, int device)
     : name_(std::move(name)),
       device_(device),
       log_(std::make_shared<FailureLog>()),
-      pool_(std::make_shared<EventPool>()) {
+      marks_(std::make_shared<EventPool>(cudaEventDefault)),
+      blocking_(std::make_shared<EventPool>(cudaEventBlockingSync |
+                                            cudaEventDisableTiming)),
+      lane_(name_, device) {
   check(cudaSetDevice(device), "choosing " + to_text(this->device()));
   cudaStream_t made = nullptr;
   check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking),
@@ -175,12 +176,15 @@ CudaStream::CudaStream(std::string name, int device)
 }
 
 CudaStream::~CudaStream() {
+  lane_.settle();
   static_cast<void>(cudaStreamSynchronize(stream_.get()));
   log_->forget();  // logs and events may hold each other
 }
 
 std::shared_ptr<Event> CudaStream::record() {
-  return std::make_shared<CudaEvent>(stream_.get(), log_, pool_);
+  auto event = std::make_shared<CudaEvent>(log_, marks_);
+  issue([event](cudaStream_t stream) { event->issue(stream); });
+  return event;
 }
 
 void CudaStream::wait(std::shared_ptr<Event> event) {
@@ -189,29 +193,66 @@ void CudaStream::wait(std::shared_ptr<Event> event) {
     enqueue_host([event = std::move(event)] { event->synchronize(); });
     return;
   }
-  check(cudaStreamWaitEvent(stream_.get(), own->native(), 0), "making stream ",
-        name_, " wait");
+  const auto hold = [this, own] {
+    own->await_issue();
+    check(cudaStreamWaitEvent(stream_.get(), own->native(), 0),
+          "making stream ", name_, " wait");
+  };
+  if (lane_.idle() && own->issued()) {
+    hold();
+  } else {
+    queue(hold);
+  }
   log_->inherit(std::move(own));
 }
 
+CudaPlace CudaStream::place() {
+  cudaStream_t stream = native();
+  return {stream,
+          [log = log_, number = log_->open()](std::exception_ptr failure) {
+            log->fail(number, std::move(failure));
+          }};
+}
+
+void CudaStream::queue(std::function<void()> work) {
+  lane_.enqueue(
+      [this, work = std::move(work), number = log_->begin(/*anew=*/false)] {
+        perform(number, work);
+      });
+}
+
+// A failure of what stands before keeps the work from being done.
 void CudaStream::enqueue_host(std::function<void()> work) {
-  auto host = std::make_unique<HostWork>();
-  host->log = log_;
-  host->work = std::move(work);
-  host->number = log_->begin();
-  check(cudaLaunchHostFunc(stream_.get(), run_host_work, host.get()),
-        "enqueueing host work on stream ", name_);
-  static_cast<void>(host.release());  // run_host_work owns it
+  auto before = std::make_shared<CudaEvent>(log_, blocking_);
+  lane_.enqueue([this, before, work = std::move(work),
+                 number = log_->begin(/*anew=*/true)] {
+    perform(number, [&] {
+      before->issue(stream_.get());
+      before->synchronize();
+      work();
+    });
+  });
+}
+
+void CudaStream::perform(std::uint64_t number,
+                         const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    log_->fail(number, std::current_exception());
+  }
+  log_->end();
 }
 
 void CudaStream::synchronize() {
+  lane_.settle();
   check(cudaStreamSynchronize(stream_.get()), "work on stream ", name_, " of ",
         to_text(device()));
   if (const auto failure = log_->until(kAll)) std::rethrow_exception(failure);
 }
 
-cudaStream_t cuda_native(Stream& stream) {
-  if (auto* own = dynamic_cast<CudaStream*>(&stream)) return own->native();
+CudaStream& cuda_stream(Stream& stream) {
+  if (auto* own = dynamic_cast<CudaStream*>(&stream)) return *own;
   throw Error(Code::kBadArgument,
               "a stream of " + to_text(stream.device()) + " was given to cuda");
 }

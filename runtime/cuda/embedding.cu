@@ -30,14 +30,14 @@ struct LookUp {
     constexpr int N = kLanes<T>;
     const std::int64_t row = sample * sequence + at;
     const std::int64_t left = width - c;
-    Packed<T> lanes[kSamplesAtOnce];
+    PackedLane<T> lanes[kSamplesAtOnce];
 #pragma unroll
     for (int k = 0; k < kSamplesAtOnce; ++k) {
       const std::int64_t r = row + k * sequence;
       if (r >= rows) continue;
       lanes[k] = load_lane(table + tokens[r] * width + c, left, wide);
     }
-    Packed<T> position;
+    PackedLane<T> position;
     if (positions != nullptr) {
       position = load_lane(positions + at * width + c, left, wide);
     }

@@ -76,7 +76,7 @@ struct TokenSums {
 // sums += dropout(lane), of a token from column c on.
 template <typename T, int N>
 __device__ void add_lane(const Draw& draw, std::int64_t token, std::int64_t c,
-                         const Packed<T>& lane, float (&sums)[N]) {
+                         const PackedLane<T>& lane, float (&sums)[N]) {
   float v[N];
 #pragma unroll
   for (int i = 0; i < N; ++i) v[i] = lane[i];
@@ -92,7 +92,7 @@ __device__ void add_tokens(const TokenSums<T>& a, std::uint32_t first,
                            float (&sums)[N]) {
   for (std::uint32_t at = first; at < end; at += kAtOnce) {
     std::uint32_t token[kAtOnce];
-    Packed<T> lane[kAtOnce];
+    PackedLane<T> lane[kAtOnce];
 #pragma unroll
     for (int k = 0; k < kAtOnce; ++k) {
       if (at + k >= end) continue;
@@ -276,7 +276,7 @@ void add_positions(const Lane& lane, const EmbeddingBackward& op) {
         if (accumulate) load(to + t * width + c, left, wide, sums);
         const std::int64_t end = t < sequence ? tokens : 0;
         for (std::int64_t r = t; r < end; r += kAtOnce * sequence) {
-          Packed<T> lanes[kAtOnce];
+          PackedLane<T> lanes[kAtOnce];
 #pragma unroll
           for (int k = 0; k < kAtOnce; ++k) {
             const std::int64_t at = r + k * sequence;

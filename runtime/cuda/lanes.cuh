@@ -51,7 +51,7 @@ inline unsigned blocks_of(std::int64_t n, std::int64_t each) {
 
 // A lane as it lies in memory: how rows are held in registers.
 template <typename T>
-struct alignas(16) Packed {
+struct alignas(16) PackedLane {
   std::uint32_t words[4] = {};
 
   __device__ float operator[](int i) const {
@@ -65,8 +65,8 @@ struct alignas(16) Packed {
 };
 
 template <typename T>
-__device__ Packed<T> packed(const float* x) {
-  Packed<T> lane;
+__device__ PackedLane<T> packed(const float* x) {
+  PackedLane<T> lane;
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
     if constexpr (sizeof(T) == 4) {
@@ -81,14 +81,14 @@ __device__ Packed<T> packed(const float* x) {
 
 // A whole aligned lane.
 template <typename T>
-__device__ Packed<T> load_whole(const T* p) {
-  Packed<T> lane;
+__device__ PackedLane<T> load_whole(const T* p) {
+  PackedLane<T> lane;
   *reinterpret_cast<uint4*>(lane.words) = *reinterpret_cast<const uint4*>(p);
   return lane;
 }
 
 template <typename T>
-__device__ void store_whole(T* p, const Packed<T>& lane) {
+__device__ void store_whole(T* p, const PackedLane<T>& lane) {
   *reinterpret_cast<uint4*>(p) = *reinterpret_cast<const uint4*>(lane.words);
 }
 
@@ -100,7 +100,7 @@ __device__ void load(const T* p, std::int64_t left, bool wide, float (&x)[N]) {
   if (wide && left >= N) {
 #pragma unroll
     for (int i = 0; i < N; i += kEach) {
-      const Packed<T> lane = load_whole(p + i);
+      const PackedLane<T> lane = load_whole(p + i);
 #pragma unroll
       for (int k = 0; k < kEach; ++k) x[i + k] = lane[k];
     }
@@ -129,7 +129,7 @@ __device__ void store(T* p, std::int64_t left, bool wide, const float (&x)[N]) {
 
 // The lane at `p`, as above.
 template <typename T>
-__device__ Packed<T> load_lane(const T* p, std::int64_t left, bool wide) {
+__device__ PackedLane<T> load_lane(const T* p, std::int64_t left, bool wide) {
   if (wide && left >= kLanes<T>) return load_whole(p);
   float x[kLanes<T>];
   load(p, left, false, x);

@@ -50,10 +50,10 @@ __device__ void drop_at(const Draw& draw, std::int64_t row,
 // and stored to sum. D: whether there is dropout.
 template <typename T, int V, bool W, bool D>
 __device__ void add_branch(const NormForwardArguments<T>& a, std::int64_t row,
-                           bool there, Packed<T> (&x)[V]) {
+                           bool there, PackedLane<T> (&x)[V]) {
   constexpr int N = kLanes<T>;
   const std::int64_t offset = row * a.width;
-  Packed<T> branch[V];
+  PackedLane<T> branch[V];
   load_row<W>(a.branch + offset, a.width, there, branch);
 #pragma unroll
   for (int v = 0; v < V; ++v) {
@@ -73,7 +73,7 @@ __device__ void add_branch(const NormForwardArguments<T>& a, std::int64_t row,
 // Mean (0 for an RMS norm) and 1 / deviation of the row.
 template <typename T, int V, bool W>
 __device__ float2 moments_of(const NormForwardArguments<T>& a,
-                             const Packed<T> (&x)[V]) {
+                             const PackedLane<T> (&x)[V]) {
   constexpr int N = kLanes<T>;
   const auto width = static_cast<float>(a.width);
   float mean[1] = {};
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(kBlockThreads<V>)
   const std::int64_t row =
       static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
   const bool there = row < a.rows;
-  Packed<T> x[V];
+  PackedLane<T> x[V];
   load_row<W>(a.x + row * a.width, a.width, there, x);
   if (a.branch != nullptr) add_branch<T, V, W, D>(a, row, there, x);
   const float2 moments = moments_of<T, V, W>(a, x);
@@ -116,8 +116,8 @@ __global__ void __launch_bounds__(kBlockThreads<V>)
   for (int v = 0; v < V; ++v) {
     const Place<T, W> at(v, a.width);
     if (!at.any()) continue;
-    const Packed<T> weight = at.load(a.weight);
-    Packed<T> bias;
+    const PackedLane<T> weight = at.load(a.weight);
+    PackedLane<T> bias;
     if (a.bias != nullptr) bias = at.load(a.bias);
     float y[N];
 #pragma unroll

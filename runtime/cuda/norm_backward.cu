@@ -53,9 +53,9 @@ struct RowQueue {
   static constexpr int kSlots = S * (kOperands * V + 1);
 
   const NormBackwardArguments<T>& a;
-  Packed<T>* shared;
+  PackedLane<T>* shared;
 
-  __device__ Packed<T>& slot(int stage, int k) const {
+  __device__ PackedLane<T>& slot(int stage, int k) const {
     const unsigned threads = blockDim.x * blockDim.y;
     const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
     return shared[(stage * (kOperands * V + 1) + k) * threads + thread];
@@ -79,7 +79,7 @@ struct RowQueue {
     for (int v = 0; v < V; ++v) {
       const Place<T, W> at(v, a.width);
       if (!at.any()) continue;
-      Packed<T>& to = slot(stage, operand * V + v);
+      PackedLane<T>& to = slot(stage, operand * V + v);
       if constexpr (W) {
         __pipeline_memcpy_async(&to, row + at.first, sizeof to);
       } else {
@@ -89,11 +89,11 @@ struct RowQueue {
   }
 
   // Lane v of an operand, of a row that was fetched.
-  __device__ Packed<T> lane(int stage, int operand, int v) const {
+  __device__ PackedLane<T> lane(int stage, int operand, int v) const {
     return slot(stage, operand * V + v);
   }
   __device__ float2 stats(int stage) const {
-    const Packed<T>& both = slot(stage, kOperands * V);
+    const PackedLane<T>& both = slot(stage, kOperands * V);
     return {__uint_as_float(both.words[0]), __uint_as_float(both.words[1])};
   }
 };
@@ -104,7 +104,7 @@ struct NormWeights {
   static constexpr int N = kLanes<T>;
   const RowQueue<T, V, W>& rows;
   int width;
-  Packed<T> weight[V];
+  PackedLane<T> weight[V];
   float sums[2][V][N] = {};
 
   __device__ NormWeights(const RowQueue<T, V, W>& queue)
@@ -119,8 +119,8 @@ struct NormWeights {
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       if (!Place<T, W>(v, width).any()) continue;
-      const Packed<T> dy = rows.lane(stage, kDy, v);
-      const Packed<T> x = rows.lane(stage, kX, v);
+      const PackedLane<T> dy = rows.lane(stage, kDy, v);
+      const PackedLane<T> x = rows.lane(stage, kX, v);
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         const float hat = (x[i] - stats.x) * stats.y;
@@ -140,9 +140,9 @@ struct NormWeights {
     for (int v = 0; v < V; ++v) {
       const Place<T, W> at(v, width);
       if (!at.any()) continue;
-      const Packed<T> dy = rows.lane(stage, kDy, v);
-      const Packed<T> x = rows.lane(stage, kX, v);
-      Packed<T> residual;
+      const PackedLane<T> dy = rows.lane(stage, kDy, v);
+      const PackedLane<T> x = rows.lane(stage, kX, v);
+      PackedLane<T> residual;
       if (rows.a.residual != nullptr) residual = rows.lane(stage, kResidual, v);
       float d[N];
 #pragma unroll
@@ -184,7 +184,7 @@ template <typename T, int V, bool W>
 __global__ void __launch_bounds__(kBlockThreads<V>)
     norm_backward_kernel(NormBackwardArguments<T> a) {
   extern __shared__ uint4 shared[];
-  const RowQueue<T, V, W> rows{a, reinterpret_cast<Packed<T>*>(shared)};
+  const RowQueue<T, V, W> rows{a, reinterpret_cast<PackedLane<T>*>(shared)};
   constexpr int S = RowQueue<T, V, W>::S;
   NormWeights<T, V, W> weights(rows);
   const std::int64_t first = blockIdx.x * a.chunk;
@@ -283,7 +283,7 @@ void backward(const Lane& lane, const NormBackward& op, std::int64_t chunk,
   by_form(spread, wide, [&](auto form) {
     constexpr int V = form.kLanesEach;
     const auto kernel = norm_backward_kernel<T, V, form.kWide>;
-    const std::size_t shared = sizeof(Packed<T>) * block.x * block.y *
+    const std::size_t shared = sizeof(PackedLane<T>) * block.x * block.y *
                                RowQueue<T, V, form.kWide>::kSlots;
     allow_shared(kernel, shared);
     kernel<<<blocks_of(a.rows, chunk), block, shared, lane.stream>>>(a);

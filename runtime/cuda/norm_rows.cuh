@@ -91,7 +91,7 @@ struct Place {
   }
 
   // The lane of the row at `p`, which has any().
-  __device__ Packed<T> load(const T* p) const {
+  __device__ PackedLane<T> load(const T* p) const {
     if constexpr (W) {
       return load_whole(p + first);
     } else {
@@ -120,7 +120,7 @@ struct Place {
 // This thread's lanes of a row; zeros where there is nothing.
 template <bool W, typename T, int V>
 __device__ void load_row(const T* row, int width, bool there,
-                         Packed<T> (&x)[V]) {
+                         PackedLane<T> (&x)[V]) {
 #pragma unroll
   for (int v = 0; v < V; ++v) {
     const Place<T, W> at(v, width);

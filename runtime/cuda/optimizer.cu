@@ -21,7 +21,7 @@ __global__ void squares_kernel(const float* x, std::int64_t n,
 #pragma unroll 4
   for (std::int64_t i = first + threadIdx.x * N; i < end;
        i += kNormThreads * N) {
-    const Packed<float> lane = load_lane(x + i, end - i, wide);
+    const PackedLane<float> lane = load_lane(x + i, end - i, wide);
 #pragma unroll
     for (int k = 0; k < N; ++k) {
       const double v = static_cast<double>(lane[k]);

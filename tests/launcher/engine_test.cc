@@ -76,7 +76,7 @@ class Bits : public testing::TestWithParam<Case> {
 TEST_P(Bits, AreTheSameUnderEveryActivationPolicy) {
   const Trained keep = train(config_, "keep", 2);
 
-  for (const char* policy : {"cheap", "boundary"}) {
+  for (const char* policy : {"cheap", "attention", "boundary"}) {
     const Trained other = train(config_, policy, 2);
     EXPECT_EQ(other.hash, keep.hash) << policy;
     EXPECT_EQ(other.losses, keep.losses) << policy;
@@ -155,8 +155,7 @@ TEST_P(Memory, PeaksAtWhatThePlanSaidToTheByteAndThenAsksForNoMore) {
   EXPECT_EQ(upstream.total(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, Memory,
-                         testing::Values("keep", "cheap", "boundary"),
+INSTANTIATE_TEST_SUITE_P(Policies, Memory, testing::ValuesIn(policy_names()),
                          [](const auto& test) { return test.param; });
 
 std::size_t arena_bytes(const PlanRequest& request, const std::string& policy) {
@@ -193,9 +192,12 @@ TEST(ChoosePlan, SaysTheSmallestBudgetThatWouldDo) {
   }
 }
 
-TEST(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
+class Divergence : public testing::TestWithParam<DType> {};
+
+TEST_P(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
   const Model model(built_in_families().make(tiny("gpt2", false)));
-  const EngineOptions options = small_steps(2);
+  EngineOptions options = small_steps(2);
+  options.dtype = GetParam();
   const auto backend = make_backend("cpu", {});
   const auto world = solo_world();
   Engine engine(*backend, backend->memory(), *world, model,
@@ -217,6 +219,10 @@ TEST(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
   EXPECT_EQ(engine.find_divergence(0, {inputs, inputs}),
             "the output of block 3 of 5 (block.1), micro-batch 0");
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, Divergence,
+                         testing::Values(DType::kF32, DType::kBF16),
+                         [](const auto& test) { return name_of(test.param); });
 
 TEST(Outcome, AddsUpToTheStepsTime) {
   const Model model(built_in_families().make(tiny("gpt2", false)));
