@@ -6,11 +6,12 @@
 // M is the number of tokens of the micro-batch, samples x sequence; matrices
 // are row-major; a weight is stored as [outputs, inputs], so y = x w^T.
 //
-// Element types: activations and weights are all of one type (f32, or bf16
-// where the body computes in it); gradients of weights, norm statistics,
-// log-sum-exps, losses and optimizer state are f32; partial sums f64; tokens
-// i32. Gradients of weights are overwritten when `accumulate` is false and
-// added to when it is true.
+// Element types: activations and weights are all of one type, f32 or bf16;
+// gradients of weights, norm statistics, log-sum-exps, losses and optimizer
+// state are f32; partial sums f64; tokens i32. In bf16 sums are f32, and what
+// is made of a value that is stored is made of it as it was rounded, so that
+// making it again gives the same bits. Gradients of weights are overwritten
+// when `accumulate` is false and added to when it is true.
 //
 // Determinism: the same operands give the same bits, whatever the number of
 // threads. Every reduction has a fixed order that depends on shapes alone. The
