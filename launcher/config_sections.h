@@ -42,6 +42,7 @@ struct TrainSection {
   std::int64_t seed = 1337;
   std::string precision = "fp32";
   std::string device = "auto";
+  bool deterministic = true;
   std::int64_t threads = 0;     // 0: all cores
   std::int64_t eval_every = 0;  // 0: only at the end
   std::int64_t eval_batches = 20;

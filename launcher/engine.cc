@@ -52,6 +52,7 @@ ShardingOptions Engine::sharding_options() const {
                              places_.pipeline_ranks.back()};
   }
   sharding.most_rows = most_rows(model_, options_);
+  sharding.dtype = options_.dtype;
   return sharding;
 }
 
@@ -125,6 +126,7 @@ Engine::~Engine() {
 void Engine::draw_weights() {
   parameters_.draw(options_.seed);
   optimizer_.reset();
+  timeline_.take();  // belongs to no step
 }
 
 void Engine::fill_slot(Slot& slot, std::uint64_t number,

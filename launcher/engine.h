@@ -75,6 +75,8 @@ class Engine {
   // holds all of it; throws kBadArgument elsewhere. Waits.
   std::vector<float> parameter(const std::string& name);
   std::vector<float> gradient(const std::string& name);
+  // Given all of a parameter, keeps what this rank holds of it; throws
+  // kBadArgument where that is nothing. For every rank that holds some. Waits.
   void set_parameter(const std::string& name, std::span<const float> values);
 
   // Brings every parameter, in canonical order, to the ranks of the first

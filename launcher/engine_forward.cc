@@ -61,7 +61,7 @@ std::vector<float> Engine::logits(std::span<const std::int32_t> tokens) {
                           tokens.data());
   }
   const Tensor out(state_.memory, *state_.stream, Owner::kWorkspace,
-                   DType::kF32, {1, model_.vocab()});
+                   options_.dtype, {1, model_.vocab()});
   begin_forward({1, count}, out);
   executor_.run(forward_program_);
   if (report_pipeline_) {

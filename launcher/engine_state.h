@@ -38,6 +38,9 @@ struct EngineOptions {
   BatchShape batch;      // one micro-batch
   int microbatches = 1;  // of a replica, in one step
   std::uint64_t seed = 0;
+  // Of activations, their gradients and the weights that blocks compute with.
+  // Masters of bf16 weights, weight gradients, moments and losses are f32.
+  DType dtype = DType::kF32;
   AdamWOptions adamw;
   ParallelOptions parallel;
 

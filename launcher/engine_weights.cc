@@ -9,7 +9,14 @@
 
 namespace cairn {
 
+// As f32, of whatever type it is.
 std::vector<float> Engine::download(const TensorView& view) {
+  if (view.dtype != DType::kF32) {
+    const Tensor wide(state_.memory, *state_.stream, Owner::kWorkspace,
+                      DType::kF32, view.shape);
+    state_.kernels->cast(*state_.stream, view, wide);
+    return download(wide);
+  }
   std::vector<float> values(static_cast<std::size_t>(view.elements()));
   state_.backend.download(*state_.stream, values.data(), view);
   state_.stream->synchronize();
@@ -24,8 +31,9 @@ TensorView Engine::held(const std::string& name, bool gradient) {
     const UnitLayout::Entry* entry = unit.layout.find(parameter);
     if (entry == nullptr || (gradient && unit.copy)) continue;
     Range range = parameters_.own(unit);
-    const TensorView flat =
-        gradient ? parameters_.own_gradients(unit) : unit.weights.view();
+    const TensorView flat = gradient ? parameters_.own_gradients(unit)
+                                     : parameters_.held_weights(unit);
+    if (!flat) continue;  // a copy in bf16
     if (flat.elements() > range.size()) range = {0, flat.elements()};
     if (overlap(entry->range(), range) != entry->range()) break;
     // New weights may be on their way from other ranks.
@@ -45,14 +53,19 @@ std::vector<float> Engine::gradient(const std::string& name) {
 
 void Engine::set_parameter(const std::string& name,
                            std::span<const float> values) {
-  const TensorView view = held(name, /*gradient=*/false);
-  if (static_cast<std::int64_t>(values.size()) != view.elements()) {
+  const int parameter = model_.layout().index_of(name);
+  const Shape& shape = model_.layout().entries()[parameter].spec.shape;
+  if (static_cast<std::int64_t>(values.size()) != shape.elements()) {
     throw Error(Code::kBadArgument,
-                name + " has " + std::to_string(view.elements()) +
+                name + " has " + std::to_string(shape.elements()) +
                     " elements and was given " + std::to_string(values.size()));
   }
-  state_.backend.upload(*state_.stream, view, values.data());
+  const Tensor given(state_.memory, *state_.stream, Owner::kTransients,
+                     DType::kF32, shape);
+  state_.backend.upload(*state_.stream, given, values.data());
+  parameters_.set(parameter, given);
   state_.stream->synchronize();
+  timeline_.take();  // belongs to no step
 }
 
 // The flat weights of a block's unit, on the ranks of the first stage.

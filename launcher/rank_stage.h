@@ -36,7 +36,7 @@ class RankStage final : public Stage {
   Tensor tokens(int microbatch) override;
   Shape input_shape() const override;
   Shape gradient_shape() const override;
-  DType dtype() const override { return DType::kF32; }
+  DType dtype() const override { return options_.dtype; }
 
   void gather(int index) override { parameters_.gather(model_index(index)); }
   void drop(int index) override { parameters_.drop(model_index(index)); }

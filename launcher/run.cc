@@ -96,6 +96,7 @@ EngineOptions engine_options(const Config& config) {
       static_cast<int>(config.train.global_batch / config.train.micro_batch /
                        config.parallel.data);
   options.seed = static_cast<std::uint64_t>(config.train.seed);
+  if (config.train.precision == "bf16") options.dtype = DType::kBF16;
   options.adamw.beta1 = static_cast<float>(config.optimizer.betas[0]);
   options.adamw.beta2 = static_cast<float>(config.optimizer.betas[1]);
   options.adamw.epsilon = static_cast<float>(config.optimizer.eps);
@@ -164,8 +165,13 @@ void Run::make_model(const ModelFamilies& families) {
 }
 
 PlanRequest Run::plan_request() const {
-  return {*model_, options_,          threads_, config_.sample.tokens > 0,
-          costs_,  device_of(config_)};
+  return {*model_,
+          options_,
+          threads_,
+          config_.sample.tokens > 0,
+          costs_,
+          device_of(config_),
+          config_.train.deterministic};
 }
 
 // What a plan would say too, but not of which file, nor in its words: first it

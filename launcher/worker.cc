@@ -15,8 +15,7 @@ namespace cairn {
 namespace {
 
 std::unique_ptr<Backend> build_backend(const Run& run, const Seat& seat) {
-  BackendOptions options;
-  options.threads = run.threads();
+  BackendOptions options = run.backend_options();
   options.device = seat.rank;
   return make_backend(name_of(device_of(run.config())), options);
 }

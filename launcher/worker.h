@@ -39,7 +39,9 @@ class Run {
   const Model& model() const { return *model_; }
   const RunPlan& plan() const { return plan_; }
   const EngineOptions& options() const { return options_; }
-  int threads() const { return threads_; }  // that a rank computes with
+  BackendOptions backend_options() const {  // of a rank
+    return {threads_, config_.train.deterministic};
+  }
   const TokenShards& train() const { return *train_; }
   // Null if no validation data is given, or no tokenizer is known.
   const TokenShards* valid() const { return valid_.get(); }

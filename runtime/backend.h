@@ -64,6 +64,9 @@ struct Compute {
 
 struct BackendOptions {
   int threads = 0;  // cpu: threads a rank computes with; 0 is every core
+  // cuda: whether equal operands give equal bits, or sums may be added in
+  // whatever order is fastest. Other backends always give equal bits.
+  bool deterministic = true;
   // cuda: which device, counted round and round those that there are, so that
   // the ranks of a machine may give their numbers.
   int device = 0;

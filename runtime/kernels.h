@@ -6,14 +6,17 @@
 // M is the number of tokens of the micro-batch, samples x sequence; matrices
 // are row-major; a weight is stored as [outputs, inputs], so y = x w^T.
 //
-// Element types: activations and weights are all of one type (f32, or bf16
-// where the body computes in it); gradients of weights, norm statistics,
-// log-sum-exps, losses and optimizer state are f32; partial sums f64; tokens
-// i32. Gradients of weights are overwritten when `accumulate` is false and
-// added to when it is true.
+// Element types: activations and weights are all of one type, f32 or bf16;
+// gradients of weights, norm statistics, log-sum-exps, losses and optimizer
+// state are f32; partial sums f64; tokens i32. In bf16 sums are f32, and what
+// is made of a value that is stored is made of it as it was rounded, so that
+// making it again gives the same bits. Gradients of weights are overwritten
+// when `accumulate` is false and added to when it is true.
 //
 // Determinism: the same operands give the same bits, whatever the number of
-// threads. Every reduction has a fixed order that depends on shapes alone.
+// threads. Every reduction has a fixed order that depends on shapes alone. The
+// exception is a body that was asked for speed instead
+// (BackendOptions::deterministic).
 // Operands must not overlap unless an operation says that it works in place.
 //
 // Errors: kBadArgument, naming operation and shapes, when operands do not fit.

@@ -91,25 +91,35 @@ void ShardedOptimizer::measure() {
   kernels.clip_factor(stream, {partials_, norm_, factor_, options_.clip});
 }
 
-// `shared` has what all parameters have in common.
+// `shared` has what all parameters have in common. Neighbours that decay alike
+// go together with the gaps between them, where all is zero and stays so.
 void ShardedOptimizer::update(std::size_t index, const AdamW& shared) {
   const ShardedParameters::Unit& unit = parameters_.units()[index];
-  const Range own = parameters_.own(unit);
-  const TensorView weights = parameters_.own_weights(unit);
-  const TensorView gradients = parameters_.own_gradients(unit);
-  for (const UnitLayout::Entry& entry : unit.layout.entries()) {
-    const Range range = overlap(entry.range(), own);
-    if (range.size() == 0) continue;
-    const std::int64_t first = range.first - own.first;
-    const Shape shape{range.size()};
+  const std::vector<UnitLayout::Entry>& entries = unit.layout.entries();
+  for (std::size_t i = 0; i < entries.size();) {
+    Range range = entries[i].range();
     AdamW op = shared;
-    op.param = weights.part(first, shape);
-    op.grad = gradients.part(first, shape);
-    op.m = moments_[index].m.view().part(first, shape);
-    op.v = moments_[index].v.view().part(first, shape);
-    op.decay = entry.decays ? options_.weight_decay : 0.0F;
-    compute_.kernels.adamw(compute_.stream, op);
+    op.decay = entries[i].decays ? options_.weight_decay : 0.0F;
+    const bool decays = entries[i].decays;
+    for (; i < entries.size() && entries[i].decays == decays; ++i) {
+      range.end = entries[i].range().end;
+    }
+    update_range(index, overlap(range, parameters_.own(unit)), op);
   }
+}
+
+void ShardedOptimizer::update_range(std::size_t index, const Range& range,
+                                    AdamW op) {
+  if (range.size() == 0) return;
+  const ShardedParameters::Unit& unit = parameters_.units()[index];
+  const std::int64_t first = range.first - parameters_.own(unit).first;
+  const Shape shape{range.size()};
+  op.param = parameters_.own_weights(unit).part(first, shape);
+  if (unit.master) op.copy = parameters_.own_computed(unit).part(first, shape);
+  op.grad = parameters_.own_gradients(unit).part(first, shape);
+  op.m = moments_[index].m.view().part(first, shape);
+  op.v = moments_[index].v.view().part(first, shape);
+  compute_.kernels.adamw(compute_.stream, op);
 }
 
 }  // namespace cairn

@@ -56,6 +56,7 @@ class ShardedOptimizer {
 
   void measure();
   void update(std::size_t index, const AdamW& shared);
+  void update_range(std::size_t index, const Range& range, AdamW op);
 
   Compute compute_;
   ShardedParameters& parameters_;

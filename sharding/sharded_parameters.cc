@@ -7,13 +7,6 @@
 #include "runtime/error.h"
 
 namespace cairn {
-namespace {
-
-TensorView flat_part(const TensorView& flat, const Range& range) {
-  return flat.part(range.first, {range.size()});
-}
-
-}  // namespace
 
 ShardedParameters::ShardedParameters(const Compute& compute, Timeline& timeline,
                                      World& world, const Model& model,
@@ -52,9 +45,13 @@ ShardedParameters::Unit ShardedParameters::make_unit(int block, bool copy) {
   if (unit.layout.empty()) return unit;
   const std::int64_t all = unit.layout.padded(splits_updates() ? data_ : 1);
   const std::int64_t shard = unit.layout.shard(data_);
-  unit.weights = compute_.make(Owner::kParameters, DType::kF32,
+  unit.weights = compute_.make(Owner::kParameters, options_.dtype,
                                {splits_weights() ? shard : all});
   if (copy) return unit;
+  if (has_masters()) {
+    unit.master =
+        compute_.make(Owner::kOptimizer, DType::kF32, {own(unit).size()});
+  }
   unit.gradients = compute_.make(Owner::kGradients, DType::kF32,
                                  {splits_gradients() ? shard : all});
   for (const Model::RowGradient& row : model_.row_gradients()) {
@@ -160,20 +157,22 @@ void ShardedParameters::gradients_of(int block, int group,
 void ShardedParameters::gather(int block) {
   if (!splits_weights()) return;
   for (Unit* unit : units_used_by(block)) {
-    if (unit->users++ == 0) gather_unit(*unit);
+    if (unit->users++ == 0) unit->whole = gathered(*unit, unit->weights);
   }
 }
 
-void ShardedParameters::gather_unit(Unit& unit) {
-  unit.whole = compute_.make(Owner::kTransients, DType::kF32,
-                             {unit.layout.padded(data_)});
+// The whole of what each data rank has a shard of, once the unit is ready.
+Tensor ShardedParameters::gathered(Unit& unit, const TensorView& shard) {
+  Tensor whole = compute_.make(Owner::kTransients, shard.dtype,
+                               {unit.layout.padded(data_)});
   gather_stream_->wait(compute_.stream.record());
   if (unit.ready) gather_stream_->wait(std::exchange(unit.ready, nullptr));
   {
     const Timeline::Span span = mark(*gather_stream_, "gather ", unit);
-    gathers_->all_gather(*gather_stream_, unit.weights, unit.whole);
+    gathers_->all_gather(*gather_stream_, shard, whole);
   }
   unit.ready = gather_stream_->record();
+  return whole;
 }
 
 void ShardedParameters::drop(int block) {
@@ -290,7 +289,7 @@ void ShardedParameters::publish(Unit& unit) {
     gather_stream_->wait(compute_.stream.record());
     {
       const Timeline::Span span = mark(*gather_stream_, "publish ", unit);
-      gathers_->all_gather(*gather_stream_, own_weights(unit), unit.weights);
+      gathers_->all_gather(*gather_stream_, own_computed(unit), unit.weights);
     }
     unit.ready = gather_stream_->record();
   }
@@ -306,59 +305,6 @@ void ShardedParameters::publish(Unit& unit) {
   }
   std::shared_ptr<Event>& over = unit.copy ? unit.ready : shared_sent_;
   over = shared_stream_->record();
-}
-
-Range ShardedParameters::own(const Unit& unit) const {
-  if (!splits_updates()) return {0, unit.layout.padded(1)};
-  return unit.layout.shard_range(data_, data_rank_);
-}
-
-TensorView ShardedParameters::own_weights(const Unit& unit) const {
-  if (splits_weights()) return unit.weights;
-  return flat_part(unit.weights, own(unit));
-}
-
-TensorView ShardedParameters::own_gradients(const Unit& unit) const {
-  if (splits_gradients()) return unit.gradients;
-  return flat_part(unit.gradients, own(unit));
-}
-
-void ShardedParameters::draw(std::uint64_t seed) {
-  for (Unit& unit : units_) {
-    if (unit.layout.empty()) continue;
-    for (const Tensor* flat : {&unit.weights, &unit.gradients, &unit.rows}) {
-      if (*flat) compute_.kernels.fill(compute_.stream, *flat, 0.0F);
-    }
-    const Range held = splits_weights()
-                           ? unit.layout.shard_range(data_, data_rank_)
-                           : Range{0, unit.weights.view().elements()};
-    for (const UnitLayout::Entry& entry : unit.layout.entries()) {
-      const ParameterSpec& spec =
-          model_.layout().entries()[entry.parameter].spec;
-      const Range range = overlap(entry.range(), held);
-      if (range.size() == 0 || spec.init == Init::kZeros) continue;
-      const TensorView part = flat_part(
-          unit.weights, {range.first - held.first, range.end - held.first});
-      if (spec.init == Init::kOnes) {
-        compute_.kernels.fill(compute_.stream, part, 1.0F);
-        continue;
-      }
-      compute_.kernels.fill_normal(compute_.stream,
-                                   {part, spec.deviation, seed,
-                                    static_cast<std::uint32_t>(entry.parameter),
-                                    range.first - entry.offset});
-    }
-  }
-}
-
-Tensor ShardedParameters::whole_weights(Unit& unit) {
-  if (!splits_weights()) {
-    await(unit.ready);
-    return unit.weights;
-  }
-  gather_unit(unit);
-  await(unit.ready);
-  return std::exchange(unit.whole, {});
 }
 
 }  // namespace cairn

@@ -12,6 +12,10 @@
 // order on one rank: micro-batches are summed in so many groups, then the
 // groups in order.
 //
+// Where blocks compute in bf16, a unit has f32 masters of the weights that this
+// rank updates (its shard from stage 1 on), and what is held, gathered,
+// published and sent are bf16 weights rounded from them.
+//
 // A parameter of the model's first stage that its last stage uses too (tied
 // embeddings) has its home on the first; when they are different ranks, the
 // last holds a copy of the unit, sends its gradient home and gets the new
@@ -28,39 +32,14 @@
 #include <vector>
 
 #include "parallel/communicator.h"
-#include "runtime/backend.h"
 #include "runtime/timeline.h"
-#include "sharding/unit_layout.h"
+#include "sharding/sharded_unit.h"
 
 namespace cairn {
 
-struct ShardingOptions {
-  int stage = 0;
-  int groups = 1;               // above 1 with one data rank only
-  std::vector<int> blocks;      // of the model, that this rank runs
-  std::vector<int> data_ranks;  // in the world
-  // The ranks that hold the home and the copy of the first block's unit, when
-  // the last block uses a parameter of it and they differ; else none.
-  std::vector<int> shared_ranks;
-  std::int64_t most_rows = 0;  // distinct tokens of a group, at most
-};
-
 class ShardedParameters {
  public:
-  struct Unit {
-    int block = 0;
-    UnitLayout layout;
-    bool copy = false;  // of the unit whose home is the first stage
-    Tensor weights;     // all, or this rank's shard (stage 3)
-    Tensor gradients;   // all, or this rank's shard (stages 2 and 3)
-    Tensor rows;        // compact gradient of a table, if one is by rows
-    int table = -1;     // the parameter that `rows` belongs to
-    Tensor whole;       // gathered weights (stage 3)
-    Tensor sum;         // gradient in the making, where it is not `gradients`
-    int users = 0;      // gathers that were not dropped
-    std::shared_ptr<Event> ready;    // new or gathered weights have come
-    std::shared_ptr<Event> reduced;  // `gradients` is the sum over ranks
-  };
+  using Unit = ShardedUnit;
 
   // Collective over the world: makes communicators. Everything outlives this.
   ShardedParameters(const Compute& compute, Timeline& timeline, World& world,
@@ -86,17 +65,29 @@ class ShardedParameters {
   void publish(Unit& unit);
 
   // Zeroes gradients and draws every weight from (seed, parameter, element).
+  // Collective over the data ranks and the shared ranks.
   void draw(std::uint64_t seed);
+
+  // Sets what this rank holds of a parameter; `values` are all of it, in f32.
+  // Throws kBadArgument where it holds nothing.
+  void set(int parameter, const TensorView& values);
+
   std::vector<Unit>& units() { return units_; }
   Unit* unit_of(int block);
 
-  // What this rank updates of a unit, and the parts of buffers that it is.
+  // What this rank updates of a unit, and the parts of buffers that it is:
+  // weights in f32, those that blocks compute with, gradients.
   Range own(const Unit& unit) const;
   TensorView own_weights(const Unit& unit) const;
+  TensorView own_computed(const Unit& unit) const;
   TensorView own_gradients(const Unit& unit) const;
 
-  // The whole flat weights of a unit, gathered if need be. Collective over the
-  // data ranks. Waits for nothing.
+  // The weights in f32 that this rank holds: all, or its shard; none of a copy
+  // in bf16.
+  TensorView held_weights(const Unit& unit) const;
+
+  // The whole flat weights of a unit in f32, gathered if need be. Collective
+  // over the data ranks. Waits for nothing.
   Tensor whole_weights(Unit& unit);
 
   int data_size() const { return data_; }
@@ -113,7 +104,8 @@ class ShardedParameters {
   bool splits_weights() const { return data_ > 1 && options_.stage >= 3; }
   bool splits_gradients() const { return data_ > 1 && options_.stage >= 2; }
   bool splits_updates() const { return data_ > 1 && options_.stage >= 1; }
-  void gather_unit(Unit& unit);
+  bool has_masters() const { return options_.dtype != DType::kF32; }
+  Tensor gathered(Unit& unit, const TensorView& shard);
   void drop_unit(Unit& unit);
   std::vector<Unit*> units_used_by(int block);
   TensorView gradient_of(Unit& unit, int group);
@@ -121,6 +113,8 @@ class ShardedParameters {
   void add_rows(Unit& unit, int group, const TensorView& row_tokens);
   void reduce_over_ranks(Unit& unit);
   void settle_reduction();
+  Range held(const Unit& unit) const;
+  void draw_unit(Unit& unit, std::uint64_t seed);
   void await(std::shared_ptr<Event>& event);
   Timeline::Span mark(Stream& stream, const std::string& what);
   Timeline::Span mark(Stream& stream, const char* what, const Unit& unit);

@@ -183,15 +183,6 @@ void check_run(const Config& config) {
              named("train.eval_every", config.train.eval_every) +
                  " needs data.valid, which is empty; name token shards or "
                  "set eval_every to 0");
-  const bool cpu = device_of(config) == Device::Kind::kCpu;
-  check_that(config.train.precision != "bf16" || cpu,
-             "train.precision = \"bf16\" is not yet trained in on CUDA; the "
-             "nearest choice is \"fp32\"");
-  check_that(config.train.precision != "bf16",
-             "train.precision = \"bf16\" needs a CUDA device, and "
-             "train.device = \"" +
-                 config.train.device +
-                 "\" is the cpu here; the nearest choice is \"fp32\"");
   const std::string& name = config.run.name;
   const bool plain = !name.empty() && name != "." && name != ".." &&
                      name.find('/') == std::string::npos;

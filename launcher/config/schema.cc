@@ -99,11 +99,18 @@ const Key kKeys[] = {
     {"train", "precision",
      Text([](Config& c) -> auto& { return c.train.precision; }),
      {}, {"fp32", "bf16"},
-     "Arithmetic of the matrix products; \"bf16\" needs a CUDA device."},
+     "Type of activations and of the weights that blocks compute with; "
+     "master weights, gradients and moments are f32 with either. The cpu "
+     "computes bf16 in f32 and rounds, which takes longer than \"fp32\"."},
     {"train", "device",
      Text([](Config& c) -> auto& { return c.train.device; }),
      {}, {"auto", "cpu", "cuda"},
      "Where to compute; \"auto\" takes the best there is."},
+    {"train", "deterministic",
+     Flag([](Config& c) -> auto& { return c.train.deterministic; }),
+     {}, {},
+     "Whether a run done twice ends with the same bits; false is faster on "
+     "CUDA."},
     {"train", "threads",
      Whole([](Config& c) -> auto& { return c.train.threads; }),
      {0, 4096}, {},

@@ -4,6 +4,7 @@
 
 #include "runtime/cpu/cpu_kernels.h"
 #include "runtime/cpu/cpu_stream.h"
+#include "runtime/cpu/widening.h"
 
 namespace cairn {
 namespace {
@@ -24,7 +25,7 @@ std::size_t CpuBackend::workspace_bytes() const {
 }
 
 std::unique_ptr<Kernels> CpuBackend::make_kernels(const TensorView& workspace) {
-  return make_cpu_kernels(team_, workspace);
+  return make_widening_kernels(make_cpu_kernels(team_, workspace));
 }
 
 void CpuBackend::upload(Stream& stream, const TensorView& to,

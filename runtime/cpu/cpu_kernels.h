@@ -1,4 +1,5 @@
 // The CPU body of Kernels: f32, every operation done by one team of threads.
+// Only fill, cast and AdamW's copy know bf16; widening.h does the rest.
 
 #pragma once
 

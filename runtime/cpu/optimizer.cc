@@ -18,6 +18,10 @@ std::uint16_t to_bf16(float value) {
   return static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
 }
 
+float from_bf16(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
+
 double element(const TensorView& x, std::int64_t i) {
   switch (x.dtype) {
     case DType::kF32:
@@ -26,10 +30,8 @@ double element(const TensorView& x, std::int64_t i) {
       return reinterpret_cast<const double*>(x.data)[i];
     case DType::kI32:
       return reinterpret_cast<const std::int32_t*>(x.data)[i];
-    case DType::kBF16: {
-      const auto half = reinterpret_cast<const std::uint16_t*>(x.data)[i];
-      return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-    }
+    case DType::kBF16:
+      return from_bf16(reinterpret_cast<const std::uint16_t*>(x.data)[i]);
   }
   return 0.0;
 }
@@ -50,6 +52,24 @@ void set_element(const TensorView& y, std::int64_t i, double value) {
       reinterpret_cast<std::uint16_t*>(y.data)[i] =
           to_bf16(static_cast<float>(value));
       return;
+  }
+}
+
+void cast_range(const TensorView& x, const TensorView& y, std::int64_t first,
+                std::int64_t end) {
+  if (x.dtype == y.dtype) {
+    const auto size = static_cast<std::int64_t>(size_of(x.dtype));
+    std::copy(x.data + first * size, x.data + end * size,
+              y.data + first * size);
+  } else if (x.dtype == DType::kF32 && y.dtype == DType::kBF16) {
+    const float* from = x.as<float>();
+    auto* to = reinterpret_cast<std::uint16_t*>(y.data);
+    std::transform(from + first, from + end, to + first, to_bf16);
+  } else if (x.dtype == DType::kBF16 && y.dtype == DType::kF32) {
+    const auto* from = reinterpret_cast<const std::uint16_t*>(x.data);
+    std::transform(from + first, from + end, y.as<float>() + first, from_bf16);
+  } else {
+    for (std::int64_t i = first; i < end; ++i) set_element(y, i, element(x, i));
   }
 }
 
@@ -136,15 +156,7 @@ void run_fill(const Crew& crew, const TensorView& x, float value) {
 void run_cast(const Crew& crew, const TensorView& x, const TensorView& y) {
   in_pieces(crew.team, x.elements(), kPiece,
             [&](std::int64_t first, std::int64_t end) {
-              if (x.dtype == y.dtype) {
-                const auto size = static_cast<std::int64_t>(size_of(x.dtype));
-                std::copy(x.data + first * size, x.data + end * size,
-                          y.data + first * size);
-                return;
-              }
-              for (std::int64_t i = first; i < end; ++i) {
-                set_element(y, i, element(x, i));
-              }
+              cast_range(x, y, first, end);
             });
 }
 

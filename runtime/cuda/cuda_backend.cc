@@ -16,7 +16,8 @@ namespace {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int device) : device_(device) {
+  CudaBackend(int device, const BackendOptions& options)
+      : device_(device), deterministic_(options.deterministic) {
     check(cudaSetDevice(device), "choosing " + to_text(this->device()));
   }
 
@@ -30,7 +31,7 @@ class CudaBackend final : public Backend {
     return cuda_workspace_bytes();
   }
   std::unique_ptr<Kernels> make_kernels(const TensorView& workspace) override {
-    return make_cuda_kernels(workspace);
+    return make_cuda_kernels(workspace, deterministic_);
   }
 
   // Host memory may be pageable; the driver then copies through a buffer of
@@ -56,6 +57,7 @@ class CudaBackend final : public Backend {
   }
 
   int device_;
+  bool deterministic_;
   CudaMemory memory_;
   PinnedMemory host_memory_;
 };
@@ -78,7 +80,8 @@ int cuda_devices() {
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
   const int devices = cuda_devices();
   if (devices > 0) {
-    return std::make_unique<CudaBackend>(options.device % devices);
+    return std::make_unique<CudaBackend>(options.device % devices,
+                                         options);
   }
   throw Error(Code::kBadArgument,
               "the backend 'cuda' was asked for, and no CUDA device was found; "

@@ -193,9 +193,12 @@ TEST(ChoosePlan, SaysTheSmallestBudgetThatWouldDo) {
   }
 }
 
-TEST(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
+class Divergence : public testing::TestWithParam<DType> {};
+
+TEST_P(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
   const Model model(built_in_families().make(tiny("gpt2", false)));
-  const EngineOptions options = small_steps(2);
+  EngineOptions options = small_steps(2);
+  options.dtype = GetParam();
   const auto backend = make_backend("cpu", {});
   const auto world = solo_world();
   Engine engine(*backend, backend->memory(), *world, model,
@@ -217,6 +220,10 @@ TEST(Divergence, LeavesTheWeightsAsTheyWereAndNamesTheBlock) {
   EXPECT_EQ(engine.find_divergence(0, {inputs, inputs}),
             "the output of block 3 of 5 (block.1), micro-batch 0");
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, Divergence,
+                         testing::Values(DType::kF32, DType::kBF16),
+                         [](const auto& test) { return name_of(test.param); });
 
 TEST(Outcome, AddsUpToTheStepsTime) {
   const Model model(built_in_families().make(tiny("gpt2", false)));

@@ -19,7 +19,7 @@ std::string to_text(const LayoutCase& layout) {
   return layout.schedule + ", " + std::to_string(layout.chunks) + " chunks, " +
          std::to_string(layout.pipeline) + " x " + std::to_string(layout.data) +
          ", ZeRO " + std::to_string(layout.sharding) + ", " + layout.policy +
-         (layout.tied ? ", tied" : ", untied");
+         (layout.tied ? ", tied, " : ", untied, ") + name_of(layout.dtype);
 }
 
 Model model_of(const LayoutCase& layout) {
@@ -41,6 +41,7 @@ EngineOptions options_of(const LayoutCase& layout) {
   options.batch = {2, 5};
   options.microbatches = 4;
   options.seed = 77;
+  options.dtype = layout.dtype;
   options.parallel.pipeline = layout.pipeline;
   options.parallel.data = layout.data;
   options.parallel.schedule = layout.schedule;
@@ -63,6 +64,17 @@ std::vector<LayoutCase> all_layouts() {
         }
       }
     }
+  }
+  return all;
+}
+
+std::vector<LayoutCase> bf16_layouts() {
+  std::vector<LayoutCase> all;
+  for (LayoutCase layout : all_layouts()) {
+    if (layout.schedule != "1f1b" || layout.pipeline > 2) continue;
+    if (layout.policy == "cheap") continue;
+    layout.dtype = DType::kBF16;
+    all.push_back(layout);
   }
   return all;
 }

@@ -10,20 +10,19 @@
 namespace cairn {
 namespace {
 
-constexpr std::size_t kFloat = sizeof(float);
-
-// Of parameters, of gradients, and of both moments.
+// Of parameters, of gradients, and of what the optimizer alone has: both
+// moments, and the masters of bf16 weights.
 struct State {
   std::size_t parameters = 0;
   std::size_t gradients = 0;
-  std::size_t moments = 0;
+  std::size_t optimizer = 0;
 
   friend bool operator==(const State&, const State&) = default;
 };
 
 void PrintTo(const State& state, std::ostream* out) {
-  *out << state.parameters << " + " << state.gradients << " + " << state.moments
-       << " bytes";
+  *out << state.parameters << " + " << state.gradients << " + "
+       << state.optimizer << " bytes";
 }
 
 Model tiny_model() {
@@ -37,8 +36,9 @@ Model tiny_model() {
   return Model(built_in_families().make(config));
 }
 
-EngineOptions options_for(int pipeline, int data, int sharding) {
+EngineOptions options_for(int pipeline, int data, int sharding, DType dtype) {
   EngineOptions options;
+  options.dtype = dtype;
   options.batch = {1, 7};
   options.microbatches = 2;
   options.parallel.pipeline = pipeline;
@@ -67,22 +67,26 @@ std::vector<State> measured(const Model& model, const EngineOptions& options) {
   return states;
 }
 
-std::size_t bytes_of(std::int64_t elements) {
-  return padded(static_cast<std::size_t>(elements) * kFloat);
+std::size_t bytes_of(std::int64_t elements, DType dtype = DType::kF32) {
+  return padded(static_cast<std::size_t>(elements) * size_of(dtype));
 }
+
+// How many f32 numbers the optimizer alone has of each parameter.
+std::size_t own_numbers(DType dtype) { return dtype == DType::kF32 ? 2 : 3; }
 
 // Of one block's unit on one of `data` ranks. A rank of its own (data = 1)
 // keeps everything, as at stage 0.
-State state_of_unit(const UnitLayout& unit, int data, int stage) {
+State state_of_unit(const UnitLayout& unit, int data, int stage, DType dtype) {
   if (unit.empty()) return {};
   const auto part = [&](int split_from) {
-    if (data > 1 && stage >= split_from) return bytes_of(unit.shard(data));
+    if (data > 1 && stage >= split_from) return unit.shard(data);
     // Buffers that are cut into shards later are as long as all of them.
-    return bytes_of(unit.padded(stage >= 1 ? data : 1));
+    return unit.padded(stage >= 1 ? data : 1);
   };
-  const std::size_t moment =
+  const std::size_t own =
       bytes_of(stage >= 1 ? unit.shard(data) : unit.padded(1));
-  return {part(3), part(2), 2 * moment};
+  return {bytes_of(part(3), dtype), bytes_of(part(2)),
+          own_numbers(dtype) * own};
 }
 
 // What the embedding adds: the rows of its table's compact gradient.
@@ -99,23 +103,25 @@ State predicted(const Model& model, const EngineOptions& options,
   State all;
   for (auto b = blocks.first; b < blocks.end; ++b) {
     const UnitLayout unit(model, static_cast<int>(b));
-    const State one = state_of_unit(unit, parallel.data, parallel.sharding);
+    const State one =
+        state_of_unit(unit, parallel.data, parallel.sharding, options.dtype);
     all.parameters += one.parameters;
     all.gradients += one.gradients;
-    all.moments += one.moments;
+    all.optimizer += one.optimizer;
   }
   if (blocks.first == 0) all.gradients += row_bytes(model, options);
   return all;
 }
 
-using Case = std::tuple<int, int>;  // data ranks, stage of ZeRO
+using Case = std::tuple<int, int, DType>;  // data ranks, stage of ZeRO
 class ModelState : public testing::TestWithParam<Case> {
  protected:
   ModelState()
       : data_(std::get<0>(GetParam())),
         stage_(std::get<1>(GetParam())),
+        dtype_(std::get<2>(GetParam())),
         model_(tiny_model()),
-        options_(options_for(1, data_, stage_)),
+        options_(options_for(1, data_, stage_, dtype_)),
         states_(measured(model_, options_)) {}
 
   // The fewest bytes that a rank can have of `bytes` for each parameter.
@@ -127,6 +133,7 @@ class ModelState : public testing::TestWithParam<Case> {
 
   int data_;
   int stage_;
+  DType dtype_;
   Model model_;
   EngineOptions options_;
   std::vector<State> states_;
@@ -138,8 +145,9 @@ TEST_P(ModelState, IsThatOfThePaddedLayoutToTheByteOnEveryRank) {
   for (const State& state : states_) EXPECT_EQ(state, want);
 }
 
-// 4 bytes of weights, 4 of gradients and 8 of moments for each parameter, of
-// which stages 1, 2 and 3 divide the moments, the gradients and the weights.
+// 4 bytes of weights (2 in bf16), 4 of gradients and 8 of moments (12 with
+// masters) for each parameter, of which stages 1, 2 and 3 divide the last, the
+// gradients and the weights.
 TEST_P(ModelState, FallsAsZeroDivides) {
   // Alignment of parameters and rounding to whole pieces are a few percent of
   // this small model.
@@ -151,63 +159,70 @@ TEST_P(ModelState, FallsAsZeroDivides) {
       EXPECT_GE(static_cast<double>(bytes), share);
       EXPECT_LE(static_cast<double>(bytes), kPadding * share);
     };
-    expect_share(state.parameters, share(4, 3));
+    expect_share(state.parameters, share(size_of(dtype_), 3));
     expect_share(state.gradients - rows, share(4, 2));
-    expect_share(state.moments, share(8, 1));
+    expect_share(state.optimizer, share(4 * own_numbers(dtype_), 1));
   }
 }
 
 TEST_P(ModelState, AddsUpOverRanksToTheWholeWhereItIsDivided) {
   std::int64_t all = 0;
+  std::size_t weights = 0;  // in shards, each as large as memory gives
   for (int b = 0; b < model_.blocks(); ++b) {
-    all += UnitLayout(model_, b).padded(data_);
+    const UnitLayout unit(model_, b);
+    all += unit.padded(data_);
+    weights +=
+        static_cast<std::size_t>(data_) * bytes_of(unit.shard(data_), dtype_);
   }
-  const std::size_t whole = static_cast<std::size_t>(all) * kFloat;
+  const auto whole = static_cast<std::size_t>(all);
   const std::size_t rows = row_bytes(model_, options_);
 
   State sum;
   for (const State& state : states_) {
     sum.parameters += state.parameters;
     sum.gradients += state.gradients - rows;
-    sum.moments += state.moments;
+    sum.optimizer += state.optimizer;
   }
 
   if (stage_ >= 1) {
-    EXPECT_EQ(sum.moments, 2 * whole);
+    EXPECT_EQ(sum.optimizer, own_numbers(dtype_) * 4 * whole);
   }
   if (stage_ >= 2) {
-    EXPECT_EQ(sum.gradients, whole);
+    EXPECT_EQ(sum.gradients, 4 * whole);
   }
   if (stage_ >= 3) {
-    EXPECT_EQ(sum.parameters, whole);
+    EXPECT_EQ(sum.parameters, weights);
   }
   const auto ranks = static_cast<std::size_t>(data_);
   if (stage_ == 1) {
-    EXPECT_EQ(sum.gradients, ranks * whole);
+    EXPECT_EQ(sum.gradients, 4 * ranks * whole);
   }
   if (stage_ == 1 || stage_ == 2) {
-    EXPECT_EQ(sum.parameters, ranks * whole);
+    EXPECT_EQ(sum.parameters, size_of(dtype_) * ranks * whole);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Zero, ModelState,
-                         testing::Combine(testing::Values(2, 4, 8),
-                                          testing::Values(0, 1, 2, 3)),
-                         [](const auto& test) {
-                           return "data" +
-                                  std::to_string(std::get<0>(test.param)) +
-                                  "_stage" +
-                                  std::to_string(std::get<1>(test.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Zero, ModelState,
+    testing::Combine(testing::Values(2, 4, 8), testing::Values(0, 1, 2, 3),
+                     testing::Values(DType::kF32, DType::kBF16)),
+    [](const auto& test) {
+      return "data" + std::to_string(std::get<0>(test.param)) + "_stage" +
+             std::to_string(std::get<1>(test.param)) + "_" +
+             name_of(std::get<2>(test.param));
+    });
 
-TEST(ModelStateOfStages, HasTheSharedUnitsWeightsOnBothEnds) {
+class ModelStateOfStages : public testing::TestWithParam<DType> {};
+
+TEST_P(ModelStateOfStages, HasTheSharedUnitsWeightsOnBothEnds) {
   const Model model = tiny_model();
   for (int stage = 0; stage <= 3; ++stage) {
     SCOPED_TRACE(stage);
-    const EngineOptions options = options_for(2, 2, stage);
+    const EngineOptions options = options_for(2, 2, stage, GetParam());
     const StagePlan plan = plan_stages(model, options);
     ASSERT_TRUE(plan.shared);
-    const State copy = state_of_unit(UnitLayout(model, 0), 2, stage);
+    const State copy =
+        state_of_unit(UnitLayout(model, 0), 2, stage, GetParam());
 
     const std::vector<State> states = measured(model, options);
 
@@ -219,6 +234,10 @@ TEST(ModelStateOfStages, HasTheSharedUnitsWeightsOnBothEnds) {
     EXPECT_EQ(states[3], last);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, ModelStateOfStages,
+                         testing::Values(DType::kF32, DType::kBF16),
+                         [](const auto& test) { return name_of(test.param); });
 
 }  // namespace
 }  // namespace cairn

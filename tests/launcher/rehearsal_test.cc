@@ -135,6 +135,19 @@ void expect_order(const std::vector<Found>& found,
   EXPECT_EQ(shares, layout.tied && layout.pipeline > 1);
 }
 
+void expect_as_rehearsed(const LayoutCase& layout) {
+  const Model model = model_of(layout);
+  const PlanRequest request{model, options_of(layout), /*threads=*/1,
+                            /*samples_text=*/true};
+  const RunPlan plan = plan_run(request, layout.policy);
+
+  const std::vector<Found> found = run_ranks(model, layout, plan);
+
+  ASSERT_EQ(found.size(), plan.ranks.size());
+  expect_memory(found, plan);
+  expect_order(found, Rehearsal(request, layout.policy).trace(), layout);
+}
+
 class EveryLayout : public testing::TestWithParam<std::string> {};
 
 TEST_P(EveryLayout, PeaksAndRunsAsItWasRehearsed) {
@@ -143,19 +156,18 @@ TEST_P(EveryLayout, PeaksAndRunsAsItWasRehearsed) {
     if (layout.schedule != GetParam()) continue;
     SCOPED_TRACE(to_text(layout));
     ++tried;
-    const Model model = model_of(layout);
-    const PlanRequest request{model, options_of(layout), /*threads=*/1,
-                              /*samples_text=*/true};
-    const RunPlan plan = plan_run(request, layout.policy);
-
-    const std::vector<Found> found = run_ranks(model, layout, plan);
-
-    ASSERT_EQ(found.size(), plan.ranks.size());
-    expect_memory(found, plan);
-    expect_order(found, Rehearsal(request, layout.policy).trace(), layout);
+    expect_as_rehearsed(layout);
     if (HasFailure()) return;
   }
   EXPECT_GT(tried, 0);
+}
+
+TEST(EveryLayoutInBf16, PeaksAndRunsAsItWasRehearsed) {
+  for (const LayoutCase& layout : bf16_layouts()) {
+    SCOPED_TRACE(to_text(layout));
+    expect_as_rehearsed(layout);
+    if (HasFailure()) return;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Schedules, EveryLayout,

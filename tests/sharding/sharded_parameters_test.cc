@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <mutex>
 #include <numeric>
 
@@ -33,9 +34,13 @@ struct Rank {
         parameters({*backend, backend->memory(), *stream, *kernels}, timeline,
                    world, model, std::move(options)) {}
 
+  // As f32, of whatever type they are.
   std::vector<float> values(const TensorView& view) {
+    const Tensor wide(backend->memory(), *stream, Owner::kData, DType::kF32,
+                      view.shape);
+    kernels->cast(*stream, view, wide);
     std::vector<float> all(static_cast<std::size_t>(view.elements()));
-    backend->download(*stream, all.data(), view);
+    backend->download(*stream, all.data(), wide);
     stream->synchronize();
     return all;
   }
@@ -48,9 +53,10 @@ struct Rank {
   ShardedParameters parameters;
 };
 
-ShardingOptions options_of(int stage, int ranks) {
+ShardingOptions options_of(int stage, int ranks, DType dtype = DType::kF32) {
   ShardingOptions options;
   options.stage = stage;
+  options.dtype = dtype;
   options.blocks = {0, 1, 2};
   options.data_ranks.resize(static_cast<std::size_t>(ranks));
   std::iota(options.data_ranks.begin(), options.data_ranks.end(), 0);
@@ -62,11 +68,12 @@ ShardingOptions options_of(int stage, int ranks) {
 using Values = std::vector<std::vector<float>>;
 Values on_rank_parameters(
     int stage, int ranks,
-    const std::function<std::vector<float>(Rank&, int)>& work) {
+    const std::function<std::vector<float>(Rank&, int)>& work,
+    DType dtype = DType::kF32) {
   const Model model = odd_model();
   Values all(static_cast<std::size_t>(ranks));
   on_threads(ranks, [&](World& world) {
-    Rank rank(world, model, options_of(stage, ranks));
+    Rank rank(world, model, options_of(stage, ranks, dtype));
     rank.parameters.draw(5);
     all[static_cast<std::size_t>(world.rank())] = work(rank, world.rank());
   });
@@ -94,6 +101,49 @@ TEST(ShardedParameters, AreTheSameToABlockAtEveryStageOnAnyNumberOfRanks) {
     for (int stage = 0; stage <= 3; ++stage) {
       for (const auto& found :
            on_rank_parameters(stage, ranks, seen_by_block)) {
+        EXPECT_EQ(found, want) << stage << " " << ranks;
+      }
+    }
+  }
+}
+
+float rounded(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t odd = bits >> 16 & 1U;
+  return std::bit_cast<float>((bits + 0x7FFFU + odd) & 0xFFFF0000U);
+}
+
+TEST(ShardedParameters, AreInBf16ToABlockWhatTheirMastersRoundTo) {
+  std::vector<float> want = on_rank_parameters(0, 1, seen_by_block)[0];
+  for (float& w : want) w = rounded(w);
+
+  for (const int ranks : {1, 2, 3}) {
+    for (int stage = 0; stage <= 3; ++stage) {
+      for (const auto& found :
+           on_rank_parameters(stage, ranks, seen_by_block, DType::kBF16)) {
+        EXPECT_EQ(found, want) << stage << " " << ranks;
+      }
+    }
+  }
+}
+
+// The master of block 2's unit, from every rank that has a shard of it.
+std::vector<float> whole_of_block(Rank& rank, int /*number*/) {
+  ShardedParameters::Unit& unit = *rank.parameters.unit_of(2);
+  const Tensor whole = rank.parameters.whole_weights(unit);
+  EXPECT_EQ(whole.dtype(), DType::kF32);
+  std::vector<float> all = rank.values(whole);
+  all.resize(static_cast<std::size_t>(unit.layout.padded(1)));
+  return all;
+}
+
+TEST(ShardedParameters, HaveMastersInF32WhereTheyAreUpdated) {
+  const std::vector<float> want = on_rank_parameters(0, 1, whole_of_block)[0];
+
+  for (const int ranks : {1, 2, 3}) {
+    for (int stage = 0; stage <= 3; ++stage) {
+      for (const auto& found :
+           on_rank_parameters(stage, ranks, whole_of_block, DType::kBF16)) {
         EXPECT_EQ(found, want) << stage << " " << ranks;
       }
     }
