@@ -80,8 +80,7 @@ int cuda_devices() {
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
   const int devices = cuda_devices();
   if (devices > 0) {
-    return std::make_unique<CudaBackend>(options.device % devices,
-                                         options);
+    return std::make_unique<CudaBackend>(options.device % devices, options);
   }
   throw Error(Code::kBadArgument,
               "the backend 'cuda' was asked for, and no CUDA device was found; "
