@@ -5,6 +5,7 @@
 
 #include "launcher/cli.h"
 #include "launcher/costs.h"
+#include "launcher/doctor.h"
 #include "launcher/plan_report.h"
 #include "launcher/worker.h"
 #include "runtime/data/prepare.h"
@@ -71,6 +72,10 @@ int carry_out(const PrepareCommand& command, const ModelFamilies&) {
   options.valid_fraction = command.valid_fraction;
   print(prepare_tokens(options), std::cout);
   return kExitDone;
+}
+
+int carry_out(const DoctorCommand& command, const ModelFamilies&) {
+  return doctor(command.json, std::cout);
 }
 
 int carry_out(const PrintCommand& command, const ModelFamilies&) {

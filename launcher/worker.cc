@@ -2,8 +2,10 @@
 
 #include <optional>
 #include <ostream>
+#include <utility>
 
 #include "launcher/cli.h"
+#include "launcher/efficiency.h"
 #include "launcher/loop.h"
 #include "launcher/metrics.h"
 #include "launcher/plan_report.h"
@@ -36,6 +38,16 @@ std::optional<StepTrace> build_trace(const Run& run, World& world,
   return trace;
 }
 
+// On rank 0; every rank calls it.
+std::unique_ptr<Efficiency> build_efficiency(const Run& run, World& world,
+                                             const Backend& backend) {
+  RunDevices devices =
+      find_run_devices(world, backend.device(), run.options().dtype);
+  if (world.rank() != 0) return nullptr;
+  return std::make_unique<Efficiency>(
+      std::move(devices), run.model().flops_per_token(run.options().batch));
+}
+
 }  // namespace
 
 int train_rank(const Run& run, World& host_world, const Seat& seat,
@@ -52,10 +64,11 @@ int train_rank(const Run& run, World& host_world, const Seat& seat,
   Engine engine(*backend, ledger, world, run.model(),
                 policy_named(run.plan().activations), run.options());
   auto trace = build_trace(run, world, *backend);
+  const auto efficiency = build_efficiency(run, world, *backend);
   engine.draw_weights();
 
   Loop loop({run, world, engine, ledger, trace ? &*trace : nullptr,
-             directory ? &*directory : nullptr},
+             directory ? &*directory : nullptr, efficiency.get()},
             out);
   const std::int64_t steps = loop.run_steps(stop);
   const std::string hash = engine.weights_hash();

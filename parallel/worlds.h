@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.h"
@@ -54,5 +55,9 @@ bool nccl_is_built();
 
 // Whether mpirun started this process. Does not touch MPI.
 bool launched_by_mpi();
+
+// The MPI that would be used, "Open MPI v4.1.6"; "" where Cairn was built
+// without. Does not start it.
+std::string mpi_library();
 
 }  // namespace cairn

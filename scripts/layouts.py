@@ -33,7 +33,7 @@ CHOICES = {
     "data": (1, 2),
     "schedule": ("1f1b", "gpipe", "interleaved", "zb-h1"),
     "stage": (0, 1, 2, 3),
-    "activations": ("keep", "cheap", "boundary"),
+    "activations": ("keep", "cheap", "attention", "boundary"),
     "tied": ("true", "false"),
 }
 Layout = collections.namedtuple("Layout", CHOICES)

@@ -16,6 +16,19 @@ if(CAIRN_HAS_CUDA)
   target_link_libraries(cairn_cuda_tests PRIVATE
     cairn_test_support cairn_test_options)
   add_test(NAME cuda.suite COMMAND cairn_cuda_tests)
+
+  # What a profiler sees: a library that NVTX loads stands in for one.
+  set(nvtx ${CMAKE_CURRENT_SOURCE_DIR}/runtime/cuda/nvtx)
+  add_library(cairn_nvtx_injection MODULE ${nvtx}/injection.cc)
+  target_include_directories(cairn_nvtx_injection SYSTEM PRIVATE
+    ${CUDAToolkit_INCLUDE_DIRS})
+  add_executable(cairn_nvtx_tests ${nvtx}/profiler_ranges_test.cc)
+  target_compile_definitions(cairn_nvtx_tests PRIVATE
+    CAIRN_NVTX_INJECTION="$<TARGET_FILE:cairn_nvtx_injection>")
+  target_link_libraries(cairn_nvtx_tests PRIVATE
+    cairn_test_options GTest::gtest_main)
+  add_dependencies(cairn_nvtx_tests cairn_nvtx_injection)
+  add_test(NAME cuda.profiler_ranges COMMAND cairn_nvtx_tests)
   if(TARGET cairn AND MPI_CXX_FOUND)
     add_test(NAME cuda.layouts
       COMMAND Python3::Interpreter -B ${PROJECT_SOURCE_DIR}/scripts/layouts.py

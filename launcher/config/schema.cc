@@ -213,7 +213,7 @@ const Key kKeys[] = {
      "Most device memory: \"60GiB\", \"1.5GB\" or bytes; \"\" is none.", true},
     {"memory", "activations",
      Text([](Config& c) -> auto& { return c.memory.activations; }),
-     {}, {"auto", "keep", "cheap", "boundary"},
+     {}, {"auto", "keep", "cheap", "attention", "boundary"},
      "What stays between forward and backward; \"auto\" recomputes least."},
     {"sample", "tokens",
      Whole([](Config& c) -> auto& { return c.sample.tokens; }),
