@@ -134,10 +134,15 @@ TEST_F(CudaStreams, WaitForThoseOfTheCpuAndTakeTheirFailures) {
 TEST_F(CudaStreams, FailFromAPlaceOnWhenTold) {
   const auto before = first_->record();
   const CudaPlace place = cuda_place(*first_);
+  std::atomic<bool> go = false;
+  first_->enqueue_host([&] {
+    while (!go) std::this_thread::yield();
+  });
   const auto after = first_->record();
   second_->wait(after);
 
   place.fail(std::make_exception_ptr(Error(Code::kPeerLost, "on purpose")));
+  go = true;
 
   EXPECT_NO_THROW(before->synchronize());
   EXPECT_EQ(thrown([&] { after->synchronize(); }).message(), "on purpose");
