@@ -42,6 +42,7 @@ struct TrainSection {
   std::int64_t seed = 1337;
   std::string precision = "fp32";
   std::string device = "auto";
+  bool deterministic = true;
   std::int64_t threads = 0;     // 0: all cores
   std::int64_t eval_every = 0;  // 0: only at the end
   std::int64_t eval_batches = 20;
@@ -72,6 +73,7 @@ struct ParallelSection {
   std::string costs;  // "": by arithmetic
   std::int64_t receive_ahead = 1;
   std::int64_t gradient_groups = 1;
+  std::string transport = "auto";
   double timeout = 300.0;  // seconds
 
   bool operator==(const ParallelSection&) const = default;

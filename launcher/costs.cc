@@ -112,7 +112,7 @@ CostModel measure_costs(const PlanRequest& request, const std::string& policy) {
   for (std::map<std::string, double>& table : tables) {
     threads.emplace_back([&] {
       const auto backend =
-          make_backend(name_of(request.device), {request.threads});
+          make_backend(name_of(request.device), request.backend_options());
       table = measure(*backend, ops);
     });
   }

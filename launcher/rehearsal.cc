@@ -23,8 +23,8 @@ struct Rehearsal::Rank {
   Rank(SimMachine& machine, const PlanRequest& request,
        const std::string& policy, int number)
       : backend(machine.make_backend(
-            number,
-            workspace_bytes_of(name_of(request.device), {request.threads}))),
+            number, workspace_bytes_of(name_of(request.device),
+                                       request.backend_options()))),
         sim_world(
             make_sim_world(machine, number, request.options.parallel.world())),
         world(make_counted_world(*sim_world, sent)),

@@ -165,8 +165,13 @@ void Run::make_model(const ModelFamilies& families) {
 }
 
 PlanRequest Run::plan_request() const {
-  return {*model_, options_,          threads_, config_.sample.tokens > 0,
-          costs_,  device_of(config_)};
+  return {*model_,
+          options_,
+          threads_,
+          config_.sample.tokens > 0,
+          costs_,
+          device_of(config_),
+          config_.train.deterministic};
 }
 
 // What a plan would say too, but not of which file, nor in its words: first it

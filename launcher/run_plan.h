@@ -17,6 +17,7 @@
 #include "launcher/engine_state.h"
 #include "launcher/trace.h"
 #include "parallel/counted_world.h"
+#include "runtime/backend.h"
 #include "runtime/cost.h"
 #include "runtime/operands.h"
 
@@ -53,6 +54,9 @@ struct PlanRequest {
   bool samples_text = false;  // logits are asked for after training
   CostModel costs = {};
   Device::Kind device = Device::Kind::kCpu;  // whose memory is planned
+  bool deterministic = true;                 // as in BackendOptions
+
+  BackendOptions backend_options() const { return {threads, deterministic}; }
 };
 
 // The plan under one policy.

@@ -16,9 +16,9 @@
 namespace cairn {
 namespace {
 
-std::unique_ptr<Backend> build_backend(const Run& run) {
-  BackendOptions options;
-  options.threads = run.threads();
+std::unique_ptr<Backend> build_backend(const Run& run, const Seat& seat) {
+  BackendOptions options = run.backend_options();
+  options.device = seat.rank;
   return make_backend(name_of(device_of(run.config())), options);
 }
 
@@ -50,10 +50,13 @@ std::unique_ptr<Efficiency> build_efficiency(const Run& run, World& world,
 
 }  // namespace
 
-int train_rank(const Run& run, World& world, StopRequest& stop,
-               std::ostream& out) {
-  auto directory = build_directory(run, world, out);
-  const auto backend = build_backend(run);
+int train_rank(const Run& run, World& host_world, const Seat& seat,
+               StopRequest& stop, std::ostream& out) {
+  auto directory = build_directory(run, host_world, out);
+  const auto backend = build_backend(run, seat);
+  const auto device_world =
+      make_device_world(run.config(), host_world, *backend, seat);
+  World& world = device_world ? *device_world : host_world;
   const auto stream = backend->make_stream("memory");
   Arena arena(backend->memory(), run.plan().ranks.at(world.rank()).arena_bytes,
               *stream);

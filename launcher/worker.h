@@ -13,6 +13,7 @@
 #include "launcher/engine.h"
 #include "launcher/run_plan.h"
 #include "launcher/stop_request.h"
+#include "launcher/transport.h"
 #include "parallel/communicator.h"
 #include "runtime/arena.h"
 #include "runtime/data/sampler.h"
@@ -38,7 +39,9 @@ class Run {
   const Model& model() const { return *model_; }
   const RunPlan& plan() const { return plan_; }
   const EngineOptions& options() const { return options_; }
-  int threads() const { return threads_; }  // that a rank computes with
+  BackendOptions backend_options() const {  // of a rank
+    return {threads_, config_.train.deterministic};
+  }
   const TokenShards& train() const { return *train_; }
   // Null if no validation data is given, or no tokenizer is known.
   const TokenShards* valid() const { return valid_.get(); }
@@ -75,7 +78,7 @@ int train(const std::function<Config()>& read, const ModelFamilies& families,
 bool speaks_for_all();
 
 // One rank's part of it. Rank 0 writes the run's directory and prints.
-int train_rank(const Run& run, World& world, StopRequest& stop,
-               std::ostream& out);
+int train_rank(const Run& run, World& world, const Seat& seat,
+               StopRequest& stop, std::ostream& out);
 
 }  // namespace cairn

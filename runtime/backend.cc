@@ -14,11 +14,15 @@ std::vector<std::string> backend_names() {
   return {"cuda", "cpu", "sim"};
 }
 
+int devices_of(const std::string& name) {
+  return name == "cuda" ? cuda_devices() : 1;
+}
+
 std::unique_ptr<Backend> make_backend(const std::string& name,
                                       const BackendOptions& options) {
   if (name == "auto") return make_backend(backend_names().front(), options);
   if (name == "cpu") return std::make_unique<CpuBackend>(options);
-  if (name == "cuda") return make_cuda_backend();
+  if (name == "cuda") return make_cuda_backend(options);
   if (name == "sim") {
     return make_lone_sim_backend(
         cpu_workspace_bytes(team_size(options.threads)));

@@ -31,6 +31,10 @@ class Backend {
   // The device's own memory, without limit or accounting.
   virtual MemoryResource& memory() = 0;
 
+  // Host memory for copies to and from the device, which run at full rate and
+  // keep no host thread waiting. Not for taking within a step.
+  virtual MemoryResource& host_memory() = 0;
+
   // Bytes of scratch that make_kernels wants, fixed for the backend's life.
   virtual std::size_t workspace_bytes() const = 0;
 
@@ -60,7 +64,16 @@ struct Compute {
 
 struct BackendOptions {
   int threads = 0;  // cpu: threads a rank computes with; 0 is every core
+  // cuda: whether equal operands give equal bits, or sums may be added in
+  // whatever order is fastest. Other backends always give equal bits.
+  bool deterministic = true;
+  // cuda: which device, counted round and round those that there are, so that
+  // the ranks of a machine may give their numbers.
+  int device = 0;
 };
+
+// How many devices make_backend can choose from: of "cuda", those that work.
+int devices_of(const std::string& name);
 
 // The names of the backends that were built, the preferred one first.
 std::vector<std::string> backend_names();

@@ -14,7 +14,9 @@
 // when `accumulate` is false and added to when it is true.
 //
 // Determinism: the same operands give the same bits, whatever the number of
-// threads. Every reduction has a fixed order that depends on shapes alone.
+// threads. Every reduction has a fixed order that depends on shapes alone. The
+// exception is a body that was asked for speed instead
+// (BackendOptions::deterministic).
 // Operands must not overlap unless an operation says that it works in place.
 //
 // Errors: kBadArgument, naming operation and shapes, when operands do not fit.

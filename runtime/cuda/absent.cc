@@ -14,7 +14,7 @@ std::size_t cuda_workspace_bytes() {
   return 0;
 }
 
-std::unique_ptr<Backend> make_cuda_backend() {
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& /*options*/) {
   throw Error(Code::kBadArgument,
               "the backend 'cuda' was asked for, and Cairn was built without "
               "CUDA; install the CUDA toolkit, 13.0 or later, and build again");

@@ -2,9 +2,12 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
+
 #include "runtime/cuda/cuda_kernels.h"
 #include "runtime/cuda/cuda_memory.h"
 #include "runtime/cuda/cuda_stream.h"
+#include "runtime/cuda/pinned_memory.h"
 #include "runtime/cuda/status.h"
 #include "runtime/error.h"
 
@@ -13,7 +16,8 @@ namespace {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(int device) : device_(device) {
+  CudaBackend(int device, const BackendOptions& options)
+      : device_(device), deterministic_(options.deterministic) {
     check(cudaSetDevice(device), "choosing " + to_text(this->device()));
   }
 
@@ -22,11 +26,12 @@ class CudaBackend final : public Backend {
     return std::make_unique<CudaStream>(name, device_);
   }
   MemoryResource& memory() override { return memory_; }
+  MemoryResource& host_memory() override { return host_memory_; }
   std::size_t workspace_bytes() const override {
     return cuda_workspace_bytes();
   }
   std::unique_ptr<Kernels> make_kernels(const TensorView& workspace) override {
-    return make_cuda_kernels(workspace);
+    return make_cuda_kernels(workspace, deterministic_);
   }
 
   // Host memory may be pageable; the driver then copies through a buffer of
@@ -42,29 +47,41 @@ class CudaBackend final : public Backend {
   static void copy(Stream& stream, void* to, const void* from,
                    std::size_t bytes) {
     if (bytes == 0) return;
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault,
-                          cuda_native(stream)),
-          "copying " + std::to_string(bytes) + " bytes on stream " +
-              stream.name());
+    cuda_stream(stream).issue([&stream, to, from, bytes](cudaStream_t native) {
+      const cudaError_t status =
+          cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, native);
+      if (status == cudaSuccess) return;
+      check(status, "copying " + std::to_string(bytes) + " bytes on stream " +
+                        stream.name());
+    });
   }
 
   int device_;
+  bool deterministic_;
   CudaMemory memory_;
+  PinnedMemory host_memory_;
 };
 
 }  // namespace
 
 bool cuda_is_built() { return true; }
 
+// This is what first wakes the driver, which then reads how many queues a
+// device is to have: 8 if nobody says. Streams share them, and one that waits
+// for another rank holds back those that share its queue.
 int cuda_devices() {
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*replace=*/0);
   int count = 0;
   const bool works = cudaGetDeviceCount(&count) == cudaSuccess;
   static_cast<void>(cudaGetLastError());
   return works ? count : 0;
 }
 
-std::unique_ptr<Backend> make_cuda_backend() {
-  if (cuda_devices() > 0) return std::make_unique<CudaBackend>(0);
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
+  const int devices = cuda_devices();
+  if (devices > 0) {
+    return std::make_unique<CudaBackend>(options.device % devices, options);
+  }
   throw Error(Code::kBadArgument,
               "the backend 'cuda' was asked for, and no CUDA device was found; "
               "nvidia-smi lists those that the driver knows");

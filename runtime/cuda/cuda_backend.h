@@ -19,6 +19,6 @@ int cuda_devices();
 std::size_t cuda_workspace_bytes();
 
 // Throws kBadArgument where it was not built or no device is found.
-std::unique_ptr<Backend> make_cuda_backend();
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options);
 
 }  // namespace cairn

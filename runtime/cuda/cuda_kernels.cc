@@ -24,9 +24,10 @@ void check_head(const AttentionShape& shape) {
 
 class CudaKernels final : public Kernels {
  public:
-  explicit CudaKernels(const TensorView& workspace)
+  CudaKernels(const TensorView& workspace, bool deterministic)
       : matmul_(workspace.data, kMatmulBytes),
-        scratch_(workspace.data + kMatmulBytes) {}
+        scratch_(workspace.data + kMatmulBytes),
+        deterministic_(deterministic) {}
 
   void linear_forward(Stream& stream, const LinearForward& op) override {
     enqueue(stream, op);
@@ -113,7 +114,9 @@ class CudaKernels final : public Kernels {
   }
 
  private:
-  Lane lane(Stream& stream) { return {cuda_native(stream), matmul_, scratch_}; }
+  Lane lane(Stream& stream) {
+    return {cuda_native(stream), matmul_, scratch_, deterministic_};
+  }
 
   template <typename Op>
   void enqueue(Stream& stream, const Op& op) {
@@ -123,20 +126,22 @@ class CudaKernels final : public Kernels {
 
   Matmul matmul_;
   std::byte* scratch_;
+  bool deterministic_;
 };
 
 }  // namespace
 
 std::size_t cuda_workspace_bytes() { return kMatmulBytes + kScratchBytes; }
 
-std::unique_ptr<Kernels> make_cuda_kernels(const TensorView& workspace) {
+std::unique_ptr<Kernels> make_cuda_kernels(const TensorView& workspace,
+                                           bool deterministic) {
   if (workspace.bytes() < cuda_workspace_bytes()) {
     throw Error(Code::kBadArgument, "the CUDA kernels take a workspace of " +
                                         std::to_string(cuda_workspace_bytes()) +
                                         " bytes, not " +
                                         std::to_string(workspace.bytes()));
   }
-  return std::make_unique<CudaKernels>(workspace);
+  return std::make_unique<CudaKernels>(workspace, deterministic);
 }
 
 }  // namespace cairn

@@ -9,7 +9,9 @@
 namespace cairn {
 
 // `workspace`, of cuda_workspace_bytes(), outlives the kernels and the work
-// they enqueued. One stream at a time.
-std::unique_ptr<Kernels> make_cuda_kernels(const TensorView& workspace);
+// they enqueued. One stream at a time. Where `deterministic` is false, equal
+// operands need not give equal bits.
+std::unique_ptr<Kernels> make_cuda_kernels(const TensorView& workspace,
+                                           bool deterministic);
 
 }  // namespace cairn

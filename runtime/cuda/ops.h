@@ -13,11 +13,13 @@
 namespace cairn {
 
 // What an operation works with. `scratch` holds partial sums and products; it
-// is free between operations.
+// is free between operations. Where `deterministic` is false, an operation may
+// add in an order that differs from call to call.
 struct Lane {
   cudaStream_t stream;
   Matmul& matmul;
   std::byte* scratch;
+  bool deterministic;
 };
 inline constexpr std::size_t kMatmulBytes = std::size_t{32} << 20;
 inline constexpr std::size_t kScratchBytes = std::size_t{32} << 20;
