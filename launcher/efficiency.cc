@@ -10,8 +10,8 @@ namespace cairn {
 namespace {
 
 // Drivers count energy anew ten times a second, and take some milliseconds to
-// tell it (H200, driver 580). Which count a reading sees may be off by one: over
-// five seconds that is 2 %.
+// tell it (H200, driver 580). Which count a reading sees may be off by one:
+// over five seconds that is 2 %.
 constexpr std::chrono::milliseconds kPeriod{100};
 constexpr double kShortestSeconds = 5.0;
 
