@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/attention_scratch.h"
 #include "runtime/backend.h"
 #include "runtime/operands.h"
 
@@ -117,7 +118,7 @@ void print_head(Rates& rates, DType t) {
   head.x = view(t, {kTokens, kWidth});
   head.w = view(t, {kVocab, kWidth});
   head.targets = view(DType::kI32, {kTokens});
-  head.logits = view(t, {head_chunk_rows(kTokens, kVocab), kVocab});
+  head.logits = view(t, head_logits(kTokens, kVocab, t));
   head.losses = view(DType::kF32, {kTokens});
   head.loss = view(DType::kF32, {1});
   head.dx = view(t, {kTokens, kWidth});
@@ -134,9 +135,12 @@ void print_attention(Rates& rates, DType t) {
   rates.print(("attention forward" + name).c_str(),
               AttentionForward{shape, view(t, qkv), view(t, out),
                                view(DType::kF32, lse)});
-  rates.print(("attention backward" + name).c_str(),
-              AttentionBackward{shape, view(t, out), view(t, qkv), view(t, out),
-                                view(DType::kF32, lse), view(t, qkv)});
+  AttentionBackward backward{
+      shape,        view(t, out),           view(t, qkv),
+      view(t, out), view(DType::kF32, lse), view(t, qkv)};
+  const std::int64_t scratch = attention_scratch(shape, t, true);
+  if (scratch > 0) backward.scratch = view(DType::kF32, {scratch});
+  rates.print(("attention backward" + name).c_str(), backward);
 }
 
 void print_norm(Rates& rates, DType t, const std::string& name) {

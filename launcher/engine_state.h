@@ -41,6 +41,7 @@ struct EngineOptions {
   // Of activations, their gradients and the weights that blocks compute with.
   // Masters of bf16 weights, weight gradients, moments and losses are f32.
   DType dtype = DType::kF32;
+  bool deterministic = true;  // as in BackendOptions
   AdamWOptions adamw;
   ParallelOptions parallel;
 

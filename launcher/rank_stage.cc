@@ -42,6 +42,7 @@ Call RankStage::forward_call(int index, int microbatch) {
   call.batch = context_.batch;
   call.parameters = weights_;
   call.training = context_.training;
+  call.deterministic = options_.deterministic;
   call.seed = options_.seed;
   call.first_sample = context_.first_sample +
                       static_cast<std::uint64_t>(microbatch) *

@@ -97,6 +97,7 @@ EngineOptions engine_options(const Config& config) {
                        config.parallel.data);
   options.seed = static_cast<std::uint64_t>(config.train.seed);
   if (config.train.precision == "bf16") options.dtype = DType::kBF16;
+  options.deterministic = config.train.deterministic;
   options.adamw.beta1 = static_cast<float>(config.optimizer.betas[0]);
   options.adamw.beta2 = static_cast<float>(config.optimizer.betas[1]);
   options.adamw.epsilon = static_cast<float>(config.optimizer.eps);
@@ -165,13 +166,8 @@ void Run::make_model(const ModelFamilies& families) {
 }
 
 PlanRequest Run::plan_request() const {
-  return {*model_,
-          options_,
-          threads_,
-          config_.sample.tokens > 0,
-          costs_,
-          device_of(config_),
-          config_.train.deterministic};
+  return {*model_, options_,          threads_, config_.sample.tokens > 0,
+          costs_,  device_of(config_)};
 }
 
 // What a plan would say too, but not of which file, nor in its words: first it

@@ -54,9 +54,10 @@ struct PlanRequest {
   bool samples_text = false;  // logits are asked for after training
   CostModel costs = {};
   Device::Kind device = Device::Kind::kCpu;  // whose memory is planned
-  bool deterministic = true;                 // as in BackendOptions
 
-  BackendOptions backend_options() const { return {threads, deterministic}; }
+  BackendOptions backend_options() const {
+    return {threads, options.deterministic};
+  }
 };
 
 // The plan under one policy.

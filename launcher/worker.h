@@ -40,7 +40,7 @@ class Run {
   const RunPlan& plan() const { return plan_; }
   const EngineOptions& options() const { return options_; }
   BackendOptions backend_options() const {  // of a rank
-    return {threads_, config_.train.deterministic};
+    return {threads_, options_.deterministic};
   }
   const TokenShards& train() const { return *train_; }
   // Null if no validation data is given, or no tokenizer is known.

@@ -67,9 +67,10 @@ struct Call {
   BatchShape batch;
   std::span<const TensorView> parameters;  // as the block declared them
   std::span<const TensorView> gradients;   // likewise; none in evaluation
-  bool accumulate = false;  // add to the gradients instead of setting them
-  bool training = false;    // dropout is drawn
-  std::uint64_t seed = 0;   // of the run, for dropout
+  bool accumulate = false;    // add to the gradients instead of setting them
+  bool training = false;      // dropout is drawn
+  bool deterministic = true;  // as the kernels were asked to be
+  std::uint64_t seed = 0;     // of the run, for dropout
   std::uint64_t first_sample = 0;  // number of the first sample since the start
   int block = 0;                   // index in the model
 

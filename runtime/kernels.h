@@ -47,13 +47,17 @@ struct LinearForward {
   std::int64_t sequence = 1;  // tokens a sample; for dropout
 };
 
-// dx = dy w, times the derivative of the activation at `pre` if there is one.
+// dx = dy w, times the derivative of the activation at `pre` if there is one;
+// dbias = the sum of that dx over tokens, the gradient of the bias before the
+// activation.
 struct LinearBackwardInput {
   TensorView dy;  // [M, N]
   TensorView w;   // [N, K]
   TensorView dx;  // [M, K]
   Activation activation = Activation::kNone;
-  TensorView pre;  // [M, K], with an activation only
+  TensorView pre;           // [M, K], with an activation only
+  TensorView dbias;         // [K], or none; with an activation only
+  bool accumulate = false;  // for dbias
 };
 
 // dw = dy^T x; dbias = the sum of dy over tokens.
@@ -127,6 +131,9 @@ struct AttentionBackward {
   TensorView out;
   TensorView lse;
   TensorView dqkv;  // [M, qkv_width]
+  // To work in, with bf16: f32, attention_scratch() of runtime/
+  // attention_scratch.h, and no fewer than lse has.
+  TensorView scratch;
 };
 
 // Turns the query and key heads of packed qkv, in place, by the angle of their
@@ -196,7 +203,7 @@ struct HeadLoss {
   TensorView x;        // [M, C]
   TensorView w;        // [V, C]
   TensorView targets;  // i32 [M]
-  TensorView logits;   // [head_chunk_rows(M, V), V]: scratch
+  TensorView logits;   // [R, V or more]: scratch; R tokens go at once
   TensorView losses;   // f32 [M]: scratch, the loss of each token
   TensorView loss;     // f32 [1]: their mean, summed in order in f64
   TensorView dx;       // [M, C], or none; may not be x
@@ -204,8 +211,10 @@ struct HeadLoss {
   float scale = 1.0F;
   bool accumulate = false;
 };
-// Tokens that go through the head at once: about 64 MiB of f32 logits.
-std::int64_t head_chunk_rows(std::int64_t tokens, std::int64_t vocab);
+// The logits that blocks give. f32: at most 64 MiB, or 32 tokens. bf16, the
+// type of devices that are fast at large products of aligned rows: as many as
+// 8192 tokens and 2 GiB, or 128 tokens, in rows of a multiple of 8.
+Shape head_logits(std::int64_t tokens, std::int64_t vocab, DType dtype);
 
 // partials[i] = the sum of squares of the i-th `chunk` elements of x.
 struct SquaredNorm {

@@ -37,7 +37,7 @@ void list(const Lister& l, LinearForward& op) {
 
 void list(const Lister& l, LinearBackwardInput& op) {
   l("dy", op.dy, kRead)("w", op.w, kRead)("pre", op.pre, kRead);
-  l("dx", op.dx, kWrite);
+  l("dx", op.dx, kWrite)("dbias", op.dbias, sum_into(op.accumulate));
 }
 
 void list(const Lister& l, LinearBackwardWeight& op) {
@@ -67,6 +67,7 @@ void list(const Lister& l, AttentionForward& op) {
 void list(const Lister& l, AttentionBackward& op) {
   l("dout", op.dout, kRead)("qkv", op.qkv, kRead)("out", op.out, kRead);
   l("lse", op.lse, kRead)("dqkv", op.dqkv, kWrite);
+  l("scratch", op.scratch, kWrite);
 }
 
 void list(const Lister& l, Rotary& op) { l("qkv", op.qkv, kReadWrite); }

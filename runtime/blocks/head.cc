@@ -111,9 +111,8 @@ class HeadBlock final : public Block {
   // With `dx`, the gradients too.
   void run_head(const Call& call, const Tensor& x, const TensorView& dx) const {
     const std::int64_t tokens = call.batch.tokens();
-    const Tensor logits =
-        call.make(Owner::kWorkspace,
-                  {head_chunk_rows(tokens, shape_.vocab), shape_.vocab});
+    const Tensor logits = call.make(
+        Owner::kWorkspace, head_logits(tokens, shape_.vocab, call.dtype));
     const Tensor losses =
         call.make(Owner::kWorkspace, call.loss.dtype, {tokens});
     HeadLoss op;

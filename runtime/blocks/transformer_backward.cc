@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "runtime/attention_scratch.h"
 #include "runtime/blocks/transformer.h"
 
 namespace cairn {
@@ -52,6 +53,8 @@ Tensor TransformerBlock::backward_activation(const Call& call,
   if (!style_.gated) {
     op.activation = Activation::kGelu;
     op.pre = hidden;
+    op.dbias = gradient(call, kUpBias);
+    op.accumulate = call.accumulate;
   }
   call.kernels.linear_backward_input(call.stream, op);
   if (!style_.gated) return dactivated;
@@ -80,9 +83,17 @@ Tensor TransformerBlock::backward_attention(const Call& call, const Tensor& dy,
 
   const Tensor qkv = std::exchange(saved.groups[kQkv].tensor, {});
   const Tensor dqkv = call.make(Owner::kTransients, qkv.shape());
-  call.kernels.attention_backward(
-      call.stream, {attention_shape(call), dattention, qkv, attention.tensor,
-                    attention.companion, dqkv});
+  const AttentionShape shape = attention_shape(call);
+  Tensor scratch;
+  if (const std::int64_t n =
+          attention_scratch(shape, call.dtype, call.deterministic);
+      n > 0) {
+    scratch = call.make(Owner::kWorkspace, DType::kF32, {n});
+  }
+  call.kernels.attention_backward(call.stream,
+                                  {shape, dattention, qkv, attention.tensor,
+                                   attention.companion, dqkv, scratch});
+  scratch = {};
   dattention = {};
   if (style_.rotary) {
     call.kernels.rotary(call.stream, {attention_shape(call), dqkv,
@@ -131,7 +142,10 @@ void TransformerBlock::add_weight_work(const Call& call, Slot weight,
                                        const Tensor& dy, const Tensor& x,
                                        WeightWork& later) const {
   const TensorView dw = gradient(call, weight);
-  const TensorView dbias = gradient(call, static_cast<Slot>(weight + 1));
+  // backward_activation sums the gradient of a bias before GELU.
+  const bool summed = weight == kUpWeight && !style_.gated;
+  const TensorView dbias =
+      summed ? TensorView{} : gradient(call, static_cast<Slot>(weight + 1));
   later.add([&kernels = call.kernels, &stream = call.stream, dy, x, dw, dbias,
              accumulate = call.accumulate] {
     kernels.linear_backward_weight(stream, {dy, x, dw, dbias, accumulate});

@@ -112,6 +112,9 @@ void check(const LinearBackwardInput& op, const Body& body) {
   o.want("w", op.w, {n, k});
   o.want("dx", op.dx, {m, k});
   if (op.activation != Activation::kNone) o.want("pre", op.pre, {m, k});
+  o.maybe("dbias", op.dbias, {k}, DType::kF32);
+  o.holds(op.activation != Activation::kNone || !op.dbias,
+          "dbias is summed with an activation only");
 }
 
 void check(const LinearBackwardWeight& op, const Body& body) {
@@ -173,6 +176,11 @@ void check(const AttentionBackward& op, const Body& body) {
   o.want("out", op.out, {m, s.heads * s.head_size});
   o.want("lse", op.lse, {s.samples, s.heads, s.sequence}, DType::kF32);
   o.want("dqkv", op.dqkv, {m, s.qkv_width()});
+  o.holds(op.qkv.dtype != DType::kBF16 ||
+              (op.scratch && op.scratch.dtype == DType::kF32 &&
+               op.scratch.elements() >= op.lse.elements()),
+          "scratch is f32 and has at least the elements of lse " +
+              to_text(op.lse.shape) + " where qkv is bf16");
 }
 
 void check(const Rotary& op, const Body& body) {
@@ -259,7 +267,11 @@ void check(const HeadLoss& op, const Body& body) {
   o.want("x", op.x, {m, c});
   o.want("w", op.w, {v, c});
   o.want("targets", op.targets, {m}, DType::kI32);
-  o.want("logits", op.logits, {head_chunk_rows(m, v), v});
+  const std::int64_t rows = o.extent("logits", op.logits, 0);
+  const std::int64_t row = o.extent("logits", op.logits, 1);
+  o.want("logits", op.logits, {rows, row});
+  o.holds(rows > 0 && row >= v, "logits " + to_text(op.logits.shape) +
+                                    " holds no row of " + std::to_string(v));
   o.want("losses", op.losses, {m}, DType::kF32);
   o.want("loss", op.loss, {1}, DType::kF32);
   if (!op.dx) return;

@@ -9,6 +9,7 @@ namespace {
 void measure(const Crew& crew, const HeadLoss& op, std::int64_t first,
              std::int64_t rows) {
   const std::int64_t vocab = op.w.shape[0];
+  const std::int64_t stride = op.logits.shape[1];
   float* logits = op.logits.as<float>();
   crew.team.for_each(
       (rows + rows_at_once(vocab) - 1) / rows_at_once(vocab),
@@ -17,7 +18,7 @@ void measure(const Crew& crew, const HeadLoss& op, std::int64_t first,
         const std::int64_t end = std::min(rows, begin + rows_at_once(vocab));
         for (std::int64_t r = begin; r < end; ++r) {
           op.losses.as<float>()[first + r] =
-              loops().cross_entropy(logits + r * vocab, vocab,
+              loops().cross_entropy(logits + r * stride, vocab,
                                     op.targets.as<std::int32_t>()[first + r],
                                     op.scale, static_cast<bool>(op.dx));
         }
@@ -28,18 +29,19 @@ void chunk(const Crew& crew, const HeadLoss& op, std::int64_t first,
            std::int64_t rows) {
   const std::int64_t vocab = op.w.shape[0];
   const std::int64_t width = op.w.shape[1];
+  const std::int64_t stride = op.logits.shape[1];
   const float* x = op.x.as<float>() + first * width;
   const float* w = op.w.as<float>();
   float* logits = op.logits.as<float>();
   gemm_tiles(crew.team, {rows, vocab, width, x, width, false, w, width, true,
-                         0.0F, logits, vocab});
+                         0.0F, logits, stride});
   measure(crew, op, first, rows);
   if (!op.dx) return;
   gemm_tiles(crew.team,
-             {rows, width, vocab, logits, vocab, false, w, width, false, 0.0F,
+             {rows, width, vocab, logits, stride, false, w, width, false, 0.0F,
               op.dx.as<float>() + first * width, width});
   const bool add = op.accumulate || first > 0;
-  gemm_tiles(crew.team, {vocab, width, rows, logits, vocab, true, x, width,
+  gemm_tiles(crew.team, {vocab, width, rows, logits, stride, true, x, width,
                          false, add ? 1.0F : 0.0F, op.dw.as<float>(), width});
 }
 

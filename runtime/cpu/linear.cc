@@ -34,18 +34,19 @@ void finish_tile(const LinearForward& op, const Tile& tile,
 }
 
 // dbias, by columns so that each sum runs over tokens in order.
-void sum_rows(Team& team, const LinearBackwardWeight& op) {
-  const std::int64_t tokens = op.dy.shape[0];
-  const std::int64_t n = op.dy.shape[1];
-  const float* dy = op.dy.as<float>();
-  float* dbias = op.dbias.as<float>();
+void sum_rows(Team& team, const TensorView& gradient, const TensorView& total,
+              bool accumulate) {
+  const std::int64_t tokens = gradient.shape[0];
+  const std::int64_t n = gradient.shape[1];
+  const float* dy = gradient.as<float>();
+  float* dbias = total.as<float>();
   in_pieces(team, n, kColumnPiece, [&](std::int64_t first, std::int64_t end) {
     float sums[kColumnPiece] = {};
     for (std::int64_t token = 0; token < tokens; ++token) {
       loops().add(dy + token * n + first, sums, end - first);
     }
     for (std::int64_t c = first; c < end; ++c) {
-      dbias[c] = (op.accumulate ? dbias[c] : 0.0F) + sums[c - first];
+      dbias[c] = (accumulate ? dbias[c] : 0.0F) + sums[c - first];
     }
   });
 }
@@ -102,6 +103,7 @@ void run(const Crew& crew, const LinearBackwardInput& op) {
                             tile.columns);
     }
   });
+  if (op.dbias) sum_rows(crew.team, op.dx, op.dbias, op.accumulate);
 }
 
 void run(const Crew& crew, const LinearBackwardWeight& op) {
@@ -118,7 +120,7 @@ void run(const Crew& crew, const LinearBackwardWeight& op) {
   g.c = op.dw.as<float>();
   g.ldc = g.n;
   gemm_tiles(crew.team, g);
-  if (op.dbias) sum_rows(crew.team, op);
+  if (op.dbias) sum_rows(crew.team, op.dy, op.dbias, op.accumulate);
 }
 
 }  // namespace cairn

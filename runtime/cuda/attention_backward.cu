@@ -8,14 +8,13 @@
 namespace cairn {
 namespace {
 
-template <typename T>
 struct Arguments {
   Heads h;
-  const T* dout;
-  const T* qkv;
-  const T* out;
+  const float* dout;
+  const float* qkv;
+  const float* out;
   const float* lse;
-  T* dqkv;
+  float* dqkv;
 };
 
 // The four tiles that both kernels hold.
@@ -46,9 +45,9 @@ struct Rows {
   float delta[R];
 };
 
-template <typename T, int S, int R>
-__device__ Rows<R> rows_of(const Arguments<T>& a, int sample, int head,
-                           int first, const float* dout) {
+template <int S, int R>
+__device__ Rows<R> rows_of(const Arguments& a, int sample, int head, int first,
+                           const float* dout) {
   const Heads& h = a.h;
   const int x = threadIdx.x % 16;
   Rows<R> rows;
@@ -57,10 +56,10 @@ __device__ Rows<R> rows_of(const Arguments<T>& a, int sample, int head,
     const int own = threadIdx.x / 16 * R + i;
     const int row = first + own;
     const bool there = row < h.sequence;
-    const T* out = a.out + h.out(sample, head) + row * h.out_stride();
+    const float* out = a.out + h.out(sample, head) + row * h.out_stride();
     float sum = 0.0F;
     for (int c = x; there && c < h.size; c += 16) {
-      sum += dout[own * kPitch<S> + c] * static_cast<float>(out[c]);
+      sum += dout[own * kPitch<S> + c] * out[c];
     }
     rows.delta[i] = row_sum(sum);
     rows.lse[i] = there ? a.lse[h.lse(sample, head) + row] : 0.0F;
@@ -98,8 +97,8 @@ struct Ones {
   }
 };
 
-template <typename T, int S, int R>
-__global__ __launch_bounds__(256) void queries_kernel(Arguments<T> a) {
+template <int S, int R>
+__global__ __launch_bounds__(256) void queries_kernel(Arguments a) {
   extern __shared__ float shared[];
   const Tiles<S, R> tiles(shared);
   const Heads& h = a.h;
@@ -111,7 +110,7 @@ __global__ __launch_bounds__(256) void queries_kernel(Arguments<T> a) {
   load_tile<S, R>(h, a.dout + h.out(sample, head), h.out_stride(), row,
                   tiles.dout);
   __syncthreads();
-  const Rows<R> rows = rows_of<T, S, R>(a, sample, head, row, tiles.dout);
+  const Rows<R> rows = rows_of<S, R>(a, sample, head, row, tiles.dout);
   float dq[R][S / 16] = {};
   for (int column = 0; column <= row; column += 16 * R) {
     __syncthreads();
@@ -129,8 +128,8 @@ __global__ __launch_bounds__(256) void queries_kernel(Arguments<T> a) {
                    Ones<R>().factors);
 }
 
-template <typename T, int S, int R>
-__global__ __launch_bounds__(256) void keys_kernel(Arguments<T> a) {
+template <int S, int R>
+__global__ __launch_bounds__(256) void keys_kernel(Arguments a) {
   extern __shared__ float shared[];
   const Tiles<S, R> tiles(shared);
   const Heads& h = a.h;
@@ -149,7 +148,7 @@ __global__ __launch_bounds__(256) void keys_kernel(Arguments<T> a) {
       load_tile<S, R>(h, a.dout + h.out(sample, head), h.out_stride(), row,
                       tiles.dout);
       __syncthreads();
-      const Rows<R> rows = rows_of<T, S, R>(a, sample, head, row, tiles.dout);
+      const Rows<R> rows = rows_of<S, R>(a, sample, head, row, tiles.dout);
       float p[R][R];
       float ds[R][R];
       make_scores<S, R>(h, tiles, rows, row, column, p, ds);
@@ -174,37 +173,34 @@ void allow_shared(Kernel* kernel, int bytes) {
         "asking for shared memory for attention_backward");
 }
 
-template <typename T, int S, int R>
+template <int S, int R>
 void launch(const Lane& lane, const AttentionBackward& op) {
   const AttentionShape& s = op.shape;
   const bool wide = is_wide(s.head_size, op.qkv, op.dout);
-  const Arguments<T> a = {heads_of(s, wide),  data_of<T>(op.dout),
-                          data_of<T>(op.qkv), data_of<T>(op.out),
-                          op.lse.as<float>(), data_of<T>(op.dqkv)};
+  const Arguments a = {heads_of(s, wide),      data_of<float>(op.dout),
+                       data_of<float>(op.qkv), data_of<float>(op.out),
+                       op.lse.as<float>(),     data_of<float>(op.dqkv)};
   constexpr int kBytes = (4 * kPitch<S> + 2 * kScorePitch<R>)*16 * R *
                          static_cast<int>(sizeof(float));
-  allow_shared(queries_kernel<T, S, R>, kBytes);
-  allow_shared(keys_kernel<T, S, R>, kBytes);
+  allow_shared(queries_kernel<S, R>, kBytes);
+  allow_shared(keys_kernel<S, R>, kBytes);
   const unsigned tiles = blocks_of(s.sequence, 16 * R);
   const dim3 queries(tiles, blocks_of(s.samples * s.heads, 1));
   const dim3 keys(tiles, blocks_of(s.samples * s.kv_heads, 1));
-  queries_kernel<T, S, R><<<queries, 256, kBytes, lane.stream>>>(a);
+  queries_kernel<S, R><<<queries, 256, kBytes, lane.stream>>>(a);
   check_launch("attention_backward");
-  keys_kernel<T, S, R><<<keys, 256, kBytes, lane.stream>>>(a);
+  keys_kernel<S, R><<<keys, 256, kBytes, lane.stream>>>(a);
   check_launch("attention_backward");
 }
 
 }  // namespace
 
-void run(const Lane& lane, const AttentionBackward& op) {
-  by_type(op.qkv.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    const std::int64_t size = op.shape.head_size;
-    if (size <= 32) return launch<T, 32, 4>(lane, op);
-    if (size <= 64) return launch<T, 64, 4>(lane, op);
-    if (size <= 128) return launch<T, 128, 4>(lane, op);
-    launch<T, 256, 2>(lane, op);
-  });
+void run_tiles(const Lane& lane, const AttentionBackward& op) {
+  const std::int64_t size = op.shape.head_size;
+  if (size <= 32) return launch<32, 4>(lane, op);
+  if (size <= 64) return launch<64, 4>(lane, op);
+  if (size <= 128) return launch<128, 4>(lane, op);
+  launch<256, 2>(lane, op);
 }
 
 }  // namespace cairn

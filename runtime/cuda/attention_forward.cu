@@ -10,11 +10,10 @@
 namespace cairn {
 namespace {
 
-template <typename T>
 struct Arguments {
   Heads h;
-  const T* qkv;
-  T* out;
+  const float* qkv;
+  float* out;
   float* lse;
 };
 
@@ -54,8 +53,8 @@ __device__ void advance(const Heads& h, int row, int column,
   }
 }
 
-template <typename T, int S, int R>
-__global__ __launch_bounds__(256) void forward_kernel(Arguments<T> a) {
+template <int S, int R>
+__global__ __launch_bounds__(256) void forward_kernel(Arguments a) {
   extern __shared__ float shared[];
   float* const q = shared;
   float* const kv = q + 16 * R * kPitch<S>;
@@ -105,21 +104,21 @@ __global__ __launch_bounds__(256) void forward_kernel(Arguments<T> a) {
                    inverse);
 }
 
-template <typename T, int S, int R>
+template <int S, int R>
 void launch(const Lane& lane, const AttentionForward& op) {
   const AttentionShape& s = op.shape;
   const bool wide = is_wide(s.head_size, op.qkv);
-  const Arguments<T> a = {heads_of(s, wide), data_of<T>(op.qkv),
-                          data_of<T>(op.out), op.lse.as<float>()};
+  const Arguments a = {heads_of(s, wide), data_of<float>(op.qkv),
+                       data_of<float>(op.out), op.lse.as<float>()};
   constexpr int kBytes =
       (2 * kPitch<S> + kScorePitch<R>)*16 * R * static_cast<int>(sizeof(float));
   check(
-      cudaFuncSetAttribute(forward_kernel<T, S, R>,
+      cudaFuncSetAttribute(forward_kernel<S, R>,
                            cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
       "asking for shared memory for attention_forward");
   const dim3 grid(blocks_of(s.sequence, 16 * R),
                   blocks_of(s.samples * s.heads, 1));
-  forward_kernel<T, S, R><<<grid, 256, kBytes, lane.stream>>>(a);
+  forward_kernel<S, R><<<grid, 256, kBytes, lane.stream>>>(a);
   check_launch("attention_forward");
 }
 
@@ -136,15 +135,12 @@ Heads heads_of(const AttentionShape& s, bool wide) {
           wide};
 }
 
-void run(const Lane& lane, const AttentionForward& op) {
-  by_type(op.qkv.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    const std::int64_t size = op.shape.head_size;
-    if (size <= 32) return launch<T, 32, 4>(lane, op);
-    if (size <= 64) return launch<T, 64, 4>(lane, op);
-    if (size <= 128) return launch<T, 128, 4>(lane, op);
-    launch<T, 256, 4>(lane, op);
-  });
+void run_tiles(const Lane& lane, const AttentionForward& op) {
+  const std::int64_t size = op.shape.head_size;
+  if (size <= 32) return launch<32, 4>(lane, op);
+  if (size <= 64) return launch<64, 4>(lane, op);
+  if (size <= 128) return launch<128, 4>(lane, op);
+  launch<256, 4>(lane, op);
 }
 
 }  // namespace cairn

@@ -1,5 +1,5 @@
-// What the attention kernels share: tiles of rows in shared memory, and the
-// products of tiles, all in f32. A block is 16 x 16 threads; a tile is 16 R
+// What the attention kernels in f32 share: tiles of rows in shared memory, and
+// the products of tiles. A block is 16 x 16 threads; a tile is 16 R
 // rows of S floats, S being the head size rounded up. Thread (y, x) holds rows
 // y R + i of a product and, of scores, columns x + 16 j.
 
@@ -54,9 +54,9 @@ template <int S>
 inline constexpr int kWidth = S / 16 < 4 ? S / 16 : 4;  // columns side by side
 
 // Rows [first, ...) of a head to a tile; beyond its end and size, zeros.
-template <int S, int R, typename T>
-__device__ void load_tile(const Heads& h, const T* from, std::int64_t stride,
-                          int first, float* tile) {
+template <int S, int R>
+__device__ void load_tile(const Heads& h, const float* from,
+                          std::int64_t stride, int first, float* tile) {
   for (int i = threadIdx.x; i < 16 * R * (S / 8); i += 256) {
     const int row = i / (S / 8);
     const int column = i % (S / 8) * 8;
@@ -153,8 +153,8 @@ __device__ void add_product(const float* p, const float* b,
 }
 
 // Row y R + i, times factors[i], to rows [first, ...) of a head.
-template <int S, int R, typename T>
-__device__ void store_rows(const Heads& h, T* to, std::int64_t stride,
+template <int S, int R>
+__device__ void store_rows(const Heads& h, float* to, std::int64_t stride,
                            int first, const float (&sums)[R][S / 16],
                            const float (&factors)[R]) {
   constexpr int W = kWidth<S>;
@@ -168,7 +168,7 @@ __device__ void store_rows(const Heads& h, T* to, std::int64_t stride,
     for (int g = 0; g < S / 16; ++g) {
       const int column = g / W * W * 16 + x * W + g % W;
       if (column < h.size) {
-        to[row * stride + column] = static_cast<T>(sums[i][g] * factors[i]);
+        to[row * stride + column] = sums[i][g] * factors[i];
       }
     }
   }

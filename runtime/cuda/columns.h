@@ -1,5 +1,5 @@
-// Sums of rows of partial sums, in order: how gradients of biases and of norm
-// weights end.
+// Sums over rows, in an order that depends on shapes alone: how gradients of
+// biases and of norm weights are made.
 
 #pragma once
 
@@ -7,9 +7,11 @@
 
 #include <cstdint>
 
+#include "runtime/cuda/ops.h"
+
 namespace cairn {
 
-// to[c] = (to[c] +) the sum over i of from[i * stride + c], i in order.
+// to[c] = (to[c] +) the sum over i of from[i * stride + c].
 struct ColumnFold {
   const float* from;
   std::int64_t rows;
@@ -19,5 +21,16 @@ struct ColumnFold {
   std::int64_t columns;
 };
 void fold_columns(cudaStream_t stream, const ColumnFold& fold);
+
+// sums = (sums +) x summed over rows, by partial sums in the lane's scratch.
+// With `pre`, x is first multiplied by GELU's slope there, in place, and `sums`
+// may be none.
+struct ColumnSums {
+  TensorView x;     // [rows, columns]
+  TensorView pre;   // [rows, columns], or none
+  TensorView sums;  // f32 [columns]
+  bool accumulate = false;
+};
+void sum_columns(const Lane& lane, const ColumnSums& op);
 
 }  // namespace cairn

@@ -25,7 +25,8 @@ void check_head(const AttentionShape& shape) {
 class CudaKernels final : public Kernels {
  public:
   CudaKernels(const TensorView& workspace, bool deterministic)
-      : matmul_(workspace.data, kMatmulBytes),
+      : matmul_(workspace.data, kMatmulBytes, deterministic),
+        cudnn_(deterministic),
         scratch_(workspace.data + kMatmulBytes),
         deterministic_(deterministic) {}
 
@@ -115,7 +116,7 @@ class CudaKernels final : public Kernels {
 
  private:
   Lane lane(Stream& stream) {
-    return {cuda_native(stream), matmul_, scratch_, deterministic_};
+    return {cuda_native(stream), matmul_, cudnn_, scratch_, deterministic_};
   }
 
   template <typename Op>
@@ -125,6 +126,7 @@ class CudaKernels final : public Kernels {
   }
 
   Matmul matmul_;
+  CudnnAttention cudnn_;
   std::byte* scratch_;
   bool deterministic_;
 };

@@ -3,84 +3,13 @@
 
 #include <algorithm>
 
-#include "runtime/cuda/lanes.cuh"
+#include "runtime/cuda/entropy.h"
 #include "runtime/cuda/ops.h"
 #include "runtime/cuda/reduce.cuh"
+#include "runtime/cuda/status.h"
 
 namespace cairn {
 namespace {
-
-constexpr int kLossThreads = 512;
-
-template <typename T>
-struct Entropy {
-  T* logits;
-  const std::int32_t* targets;
-  float* losses;
-  std::int64_t vocab;
-  float scale;
-  bool gradient;
-  bool wide;
-};
-
-template <typename T>
-__device__ float largest(const Entropy<T>& a, const T* row) {
-  constexpr int N = kLanes<T>;
-  float most = -INFINITY;
-  for (std::int64_t c = threadIdx.x * N; c < a.vocab; c += kLossThreads * N) {
-    float v[N];
-    load(row + c, a.vocab - c, a.wide, v);
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      if (c + i < a.vocab) most = fmaxf(most, v[i]);
-    }
-  }
-  return block_max(most);
-}
-
-template <typename T>
-__device__ float sum_of_exp(const Entropy<T>& a, const T* row, float most) {
-  constexpr int N = kLanes<T>;
-  float sum = 0.0F;
-  for (std::int64_t c = threadIdx.x * N; c < a.vocab; c += kLossThreads * N) {
-    float v[N];
-    load(row + c, a.vocab - c, a.wide, v);
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      if (c + i < a.vocab) sum += expf(v[i] - most);
-    }
-  }
-  return block_sum(sum);
-}
-
-// A block for each token.
-template <typename T>
-__global__ void entropy_kernel(Entropy<T> a) {
-  constexpr int N = kLanes<T>;
-  T* row = a.logits + blockIdx.x * a.vocab;
-  const std::int64_t target = a.targets[blockIdx.x];
-  const float wanted = static_cast<float>(row[target]);
-  const float most = largest(a, row);
-  const float sum = sum_of_exp(a, row, most);
-  if (threadIdx.x == 0) {
-    a.losses[blockIdx.x] = static_cast<float>(log(static_cast<double>(sum)) +
-                                              static_cast<double>(most) -
-                                              static_cast<double>(wanted));
-  }
-  if (!a.gradient) return;
-  const float factor = a.scale / sum;
-  for (std::int64_t c = threadIdx.x * N; c < a.vocab; c += kLossThreads * N) {
-    const std::int64_t left = a.vocab - c;
-    float v[N];
-    load(row + c, left, a.wide, v);
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      v[i] = expf(v[i] - most) * factor;
-      if (c + i == target) v[i] -= a.scale;
-    }
-    store(row + c, left, a.wide, v);
-  }
-}
 
 // The mean of all losses, in f64.
 __global__ void mean_kernel(const float* losses, std::int64_t n, float* loss) {
@@ -94,55 +23,104 @@ __global__ void mean_kernel(const float* losses, std::int64_t n, float* loss) {
   }
 }
 
-template <typename T>
-void measure(const Lane& lane, const HeadLoss& op, std::int64_t first,
-             std::int64_t rows) {
-  Entropy<T> a = {};
-  a.logits = data_of<T>(op.logits);
-  a.targets = op.targets.as<std::int32_t>() + first;
-  a.losses = op.losses.as<float>() + first;
-  a.vocab = op.w.shape[0];
-  a.scale = op.scale;
-  a.gradient = static_cast<bool>(op.dx);
-  a.wide = is_wide(a.vocab, op.logits);
-  entropy_kernel<T><<<blocks_of(rows, 1), kLossThreads, 0, lane.stream>>>(a);
-  check_launch("head_loss");
+// Tokens `first` to `first + rows` of the head.
+struct Chunk {
+  const HeadLoss& op;
+  std::int64_t first;
+  std::int64_t rows;
+  TensorView x;  // of these tokens
+
+  std::int64_t width() const { return op.w.shape[1]; }
+  std::int64_t stride() const { return op.logits.shape[1]; }
+};
+
+// Words `begin` to `end` of the vocabulary. Products are fast where their
+// extents are multiples of 8, so an odd vocabulary goes as two of these.
+struct Words {
+  std::int64_t begin;
+  std::int64_t end;
+
+  std::int64_t count() const { return end - begin; }
+};
+
+template <typename Work>
+void for_words(const HeadLoss& op, const Work& work) {
+  const std::int64_t vocab = op.w.shape[0];
+  const std::int64_t even = vocab / 8 * 8;
+  const bool whole = op.x.dtype != DType::kBF16 || even == vocab || even == 0;
+  work(Words{0, whole ? vocab : even});
+  if (!whole) work(Words{even, vocab});
 }
 
-void chunk(const Lane& lane, const HeadLoss& op, std::int64_t first,
-           std::int64_t rows) {
-  const std::int64_t vocab = op.w.shape[0];
-  const std::int64_t width = op.w.shape[1];
-  const auto offset =
-      static_cast<std::size_t>(first * width) * size_of(op.x.dtype);
+Product product_of(const Chunk& c) {
   Product p;
-  p.in = op.x.dtype;
-  p.out = op.x.dtype;
-  p.m = rows;
-  p.n = vocab;
-  p.k = width;
-  p.a = op.x.data + offset;
-  p.b = op.w.data;
+  p.in = c.op.x.dtype;
+  p.out = c.op.x.dtype;
+  p.m = c.rows;
+  return p;
+}
+
+const std::byte* row_of(const TensorView& matrix, std::int64_t row) {
+  return matrix.data + static_cast<std::size_t>(row * matrix.shape[1]) *
+                           size_of(matrix.dtype);
+}
+
+std::byte* logits_of(const Chunk& c, const Words& words) {
+  return c.op.logits.data +
+         static_cast<std::size_t>(words.begin) * size_of(c.op.logits.dtype);
+}
+
+void make_logits(const Lane& lane, const Chunk& c, const Words& words) {
+  Product p = product_of(c);
+  p.n = words.count();
+  p.k = c.width();
+  p.a = c.x.data;
+  p.b = row_of(c.op.w, words.begin);
   p.transpose_b = true;
-  p.c = op.logits.data;
+  p.c = logits_of(c, words);
+  p.c_stride = c.stride();
   lane.matmul.run(lane.stream, p);
-  by_type(op.x.dtype,
-          [&](auto zero) { measure<decltype(zero)>(lane, op, first, rows); });
-  if (!op.dx) return;
-  p.n = width;
-  p.k = vocab;
-  p.a = op.logits.data;
-  p.transpose_b = false;
-  p.c = op.dx.data + offset;
+}
+
+void make_dx(const Lane& lane, const Chunk& c, const Words& words) {
+  Product p = product_of(c);
+  p.n = c.width();
+  p.k = words.count();
+  p.a = logits_of(c, words);
+  p.a_stride = c.stride();
+  p.b = row_of(c.op.w, words.begin);
+  p.beta = words.begin > 0 ? 1.0F : 0.0F;
+  p.c = c.op.dx.part(c.first * c.width(), c.x.shape).data;
   lane.matmul.run(lane.stream, p);
-  p.m = vocab;
-  p.k = rows;
+}
+
+void make_dw(const Lane& lane, const Chunk& c, const Words& words) {
+  Product p = product_of(c);
+  p.m = words.count();
+  p.n = c.width();
+  p.k = c.rows;
+  p.a = logits_of(c, words);
+  p.a_stride = c.stride();
   p.transpose_a = true;
-  p.b = op.x.data + offset;
-  p.beta = op.accumulate || first > 0 ? 1.0F : 0.0F;
-  p.c = op.dw.data;
+  p.b = c.x.data;
+  p.beta = c.op.accumulate || c.first > 0 ? 1.0F : 0.0F;
+  p.c = c.op.dw.part(words.begin * c.width(), {p.m, p.n}).data;
   p.out = DType::kF32;
   lane.matmul.run(lane.stream, p);
+}
+
+void run_chunk(const Lane& lane, const Chunk& c) {
+  const HeadLoss& op = c.op;
+  for_words(op, [&](const Words& words) { make_logits(lane, c, words); });
+  run_entropy(lane.stream, {op.logits.part(0, {c.rows, c.stride()}),
+                            op.targets.part(c.first, {c.rows}),
+                            op.losses.part(c.first, {c.rows}), op.w.shape[0],
+                            op.scale, static_cast<bool>(op.dx)});
+  if (!op.dx) return;
+  for_words(op, [&](const Words& words) {
+    make_dx(lane, c, words);
+    make_dw(lane, c, words);
+  });
 }
 
 }  // namespace
@@ -150,8 +128,10 @@ void chunk(const Lane& lane, const HeadLoss& op, std::int64_t first,
 void run(const Lane& lane, const HeadLoss& op) {
   const std::int64_t tokens = op.x.shape[0];
   const std::int64_t most = op.logits.shape[0];
+  const std::int64_t width = op.x.shape[1];
   for (std::int64_t first = 0; first < tokens; first += most) {
-    chunk(lane, op, first, std::min(most, tokens - first));
+    const std::int64_t rows = std::min(most, tokens - first);
+    run_chunk(lane, {op, first, rows, op.x.part(first * width, {rows, width})});
   }
   mean_kernel<<<1, 1024, 0, lane.stream>>>(op.losses.as<float>(), tokens,
                                            op.loss.as<float>());

@@ -1,6 +1,7 @@
 // y = activation(x w^T + bias) and its gradients: cuBLASLt with bias and
 // residual in its epilogue; activations and dropout follow in kernels of ours,
-// so that recompute gives the same bits.
+// so that recompute gives the same bits. Where it need not, GELU and its slope
+// are in the epilogue as well.
 
 #include <algorithm>
 
@@ -86,81 +87,20 @@ void run_dropped(const Lane& lane, const LinearForward& op) {
   }
 }
 
-template <typename T>
-void multiply_by_slope(const Lane& lane, const LinearBackwardInput& op) {
-  constexpr int N = kLanes<T>;
-  const bool wide = is_wide(0, op.dx, op.pre);
-  const T* pre = data_of<T>(op.pre);
-  T* dx = data_of<T>(op.dx);
-  for_each<N>(lane.stream, op.dx.elements(),
-              [=] __device__(std::int64_t at, std::int64_t left) {
-                float d[N];
-                float x[N];
-                load(dx + at, left, wide, d);
-                load(pre + at, left, wide, x);
-#pragma unroll
-                for (int i = 0; i < N; ++i) d[i] *= gelu_slope(x[i]);
-                store(dx + at, left, wide, d);
-              });
-  check_launch("linear_backward_input");
-}
-
-__global__ void fold_kernel(ColumnFold fold) {
-  const std::int64_t c =
-      static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (c >= fold.columns) return;
-  float sum = fold.accumulate ? fold.to[c] : 0.0F;
-#pragma unroll 8
-  for (std::int64_t i = 0; i < fold.rows; ++i) {
-    sum += fold.from[i * fold.stride + c];
-  }
-  fold.to[c] = sum;
-}
-
-// partials[chunk][c] = the sum of dy[row][c] over the rows of the chunk.
-template <typename T>
-__global__ void sum_rows_kernel(const T* dy, std::int64_t rows,
-                                std::int64_t columns, std::int64_t chunk,
-                                float* partials) {
-  const std::int64_t c =
-      static_cast<std::int64_t>(blockIdx.y) * blockDim.x + threadIdx.x;
-  if (c >= columns) return;
-  const std::int64_t first = blockIdx.x * chunk;
-  const std::int64_t end = min(first + chunk, rows);
-  float sum = 0.0F;
-#pragma unroll 8
-  for (std::int64_t r = first; r < end; ++r) {
-    sum += static_cast<float>(dy[r * columns + c]);
-  }
-  partials[blockIdx.x * columns + c] = sum;
-}
-
-void sum_rows(const Lane& lane, const LinearBackwardWeight& op) {
-  const std::int64_t rows = op.dy.shape[0];
-  const std::int64_t columns = op.dy.shape[1];
-  const std::int64_t most =
-      static_cast<std::int64_t>(kScratchBytes / sizeof(float)) / columns;
-  require(most > 0, "linear_backward_weight: over 8 million outputs");
-  const std::int64_t chunk =
-      std::max<std::int64_t>(64, (rows + most - 1) / most);
-  auto* partials = reinterpret_cast<float*>(lane.scratch);
-  const dim3 grid(blocks_of(rows, chunk), blocks_of(columns, 128));
-  by_type(op.dy.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    sum_rows_kernel<T><<<grid, 128, 0, lane.stream>>>(data_of<T>(op.dy), rows,
-                                                      columns, chunk, partials);
-  });
-  check_launch("linear_backward_weight");
-  fold_columns(lane.stream, {partials, (rows + chunk - 1) / chunk, columns,
-                             op.accumulate, op.dbias.as<float>(), columns});
+// Runs the product with its epilogue, if cuBLASLt's may be used: it rounds
+// otherwise than our GELU, so that an activation made again would differ.
+bool fused(const Lane& lane, Product p, Epilogue epilogue,
+           const TensorView& pre) {
+  if (lane.deterministic || p.out != DType::kBF16) return false;
+  if (!is_wide(p.n, pre)) return false;
+  p.epilogue = epilogue;
+  p.pre = pre.data;
+  if (!lane.matmul.can(p)) return false;
+  lane.matmul.run(lane.stream, p);
+  return true;
 }
 
 }  // namespace
-
-void fold_columns(cudaStream_t stream, const ColumnFold& fold) {
-  fold_kernel<<<blocks_of(fold.columns, 64), 64, 0, stream>>>(fold);
-  check_launch("the fold of partial sums");
-}
 
 void run(const Lane& lane, const LinearForward& op) {
   if (op.y.elements() == 0) return;
@@ -172,6 +112,7 @@ void run(const Lane& lane, const LinearForward& op) {
     lane.matmul.run(lane.stream, p);
     return;
   }
+  if (fused(lane, p, Epilogue::kGelu, op.pre)) return;
   const TensorView& pre = op.pre ? op.pre : op.y;
   p.c = pre.data;
   lane.matmul.run(lane.stream, p);
@@ -189,10 +130,16 @@ void run(const Lane& lane, const LinearBackwardInput& op) {
   p.c = op.dx.data;
   p.in = op.dy.dtype;
   p.out = op.dy.dtype;
-  lane.matmul.run(lane.stream, p);
-  if (op.activation == Activation::kNone) return;
-  by_type(op.dx.dtype,
-          [&](auto zero) { multiply_by_slope<decltype(zero)>(lane, op); });
+  if (op.activation == Activation::kNone) {
+    lane.matmul.run(lane.stream, p);
+    return;
+  }
+  if (!fused(lane, p, Epilogue::kGeluSlope, op.pre)) {
+    lane.matmul.run(lane.stream, p);
+    sum_columns(lane, {op.dx, op.pre, op.dbias, op.accumulate});
+  } else if (op.dbias) {
+    sum_columns(lane, {op.dx, {}, op.dbias, op.accumulate});
+  }
 }
 
 void run(const Lane& lane, const LinearBackwardWeight& op) {
@@ -208,7 +155,7 @@ void run(const Lane& lane, const LinearBackwardWeight& op) {
   p.in = op.dy.dtype;
   p.out = DType::kF32;
   lane.matmul.run(lane.stream, p);
-  if (op.dbias) sum_rows(lane, op);
+  if (op.dbias) sum_columns(lane, {op.dy, {}, op.dbias, op.accumulate});
 }
 
 }  // namespace cairn

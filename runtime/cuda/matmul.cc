@@ -8,6 +8,13 @@
 namespace cairn {
 namespace {
 
+// The most candidates of one product that are tried, and how often each is
+// timed.
+constexpr int kCandidates = 8;
+constexpr int kRounds = 4;
+// A candidate whose first time is so much longer than the least is given up.
+constexpr float kHopeless = 1.2F;
+
 cudaDataType_t native(DType dtype) {
   return dtype == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
 }
@@ -34,13 +41,66 @@ void set(cublasLtMatmulPreference_t preference,
 }
 
 cublasLtMatrixLayout_t layout(DType dtype, std::int64_t rows,
-                              std::int64_t columns) {
+                              std::int64_t columns, std::int64_t stride = 0) {
   cublasLtMatrixLayout_t made = nullptr;
-  check(cublasLtMatrixLayoutCreate(&made, native(dtype),
-                                   static_cast<std::uint64_t>(rows),
-                                   static_cast<std::uint64_t>(columns), rows),
+  check(cublasLtMatrixLayoutCreate(
+            &made, native(dtype), static_cast<std::uint64_t>(rows),
+            static_cast<std::uint64_t>(columns), stride == 0 ? rows : stride),
         "describing a matrix");
   return made;
+}
+
+cublasLtEpilogue_t native(const Product& p) {
+  const bool bias = p.bias != nullptr;
+  switch (p.epilogue) {
+    case Epilogue::kNone:
+      return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    case Epilogue::kGelu:
+      if (p.pre == nullptr) {
+        return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+      }
+      return bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS
+                  : CUBLASLT_EPILOGUE_GELU_AUX;
+    case Epilogue::kGeluSlope:
+      require(!bias, "no bias is added before GELU's slope");
+      return CUBLASLT_EPILOGUE_DGELU;
+  }
+  return CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+// Times work on a stream; the host waits.
+class Stopwatch {
+ public:
+  Stopwatch() : begin_(make()), end_(make()) {}
+
+  template <typename Work>
+  float milliseconds(cudaStream_t stream, const Work& work) const {
+    check(cudaEventRecord(begin_.get(), stream), kTiming);
+    work();
+    check(cudaEventRecord(end_.get(), stream), kTiming);
+    check(cudaEventSynchronize(end_.get()), kTiming);
+    float elapsed = 0.0F;
+    check(cudaEventElapsedTime(&elapsed, begin_.get(), end_.get()), kTiming);
+    return elapsed;
+  }
+
+ private:
+  static constexpr const char* kTiming = "timing a product";
+
+  static cudaEvent_t make() {
+    cudaEvent_t made = nullptr;
+    check(cudaEventCreate(&made), kTiming);
+    return made;
+  }
+
+  Handle<cudaEvent_t, cudaEventDestroy> begin_;
+  Handle<cudaEvent_t, cudaEventDestroy> end_;
+};
+
+// Whether the product may be computed again and again: not where it adds to
+// what it reads.
+bool repeatable(const Product& p) {
+  return p.beta == 0.0F || (p.added != nullptr && p.added != p.c);
 }
 
 }  // namespace
@@ -57,13 +117,15 @@ std::string to_text(const Product& p) {
          " to " + name_of(p.out);
 }
 
-Matmul::Matmul(void* workspace, std::size_t bytes)
-    : workspace_(workspace), bytes_(bytes) {
+Matmul::Matmul(void* workspace, std::size_t bytes, bool deterministic)
+    : workspace_(workspace), bytes_(bytes), deterministic_(deterministic) {
   cublasLtHandle_t made = nullptr;
   check(cublasLtCreate(&made), "opening cuBLASLt");
   library_ = Handle<cublasLtHandle_t, cublasLtDestroy>(made);
 }
 
+// Without beta, which no algorithm depends on: a product that adds and one that
+// sets are of one plan.
 Matmul::Key Matmul::key_of(const Product& p) {
   return {p.m,
           p.n,
@@ -72,17 +134,20 @@ Matmul::Key Matmul::key_of(const Product& p) {
           static_cast<std::int64_t>(p.transpose_b),
           static_cast<std::int64_t>(p.in),
           static_cast<std::int64_t>(p.out),
+          p.a_stride,
+          p.c_stride,
+          static_cast<std::int64_t>(native(p)),
           static_cast<std::int64_t>(p.bias != nullptr),
-          static_cast<std::int64_t>(p.beta != 0.0F),
           alignment(p.a),
           alignment(p.b),
           alignment(p.c),
-          alignment(p.added != nullptr ? p.added : p.c)};
+          alignment(p.added != nullptr ? p.added : p.c),
+          alignment(p.pre)};
 }
 
 // cuBLAS counts matrices by columns: our row-major c is its c^T, which is
 // op(b)^T op(a)^T.
-Matmul::Plan Matmul::make_plan(const Product& p, const Key& key) const {
+Matmul::Plan Matmul::make_plan(const Product& p) {
   Plan plan;
   cublasLtMatmulDesc_t desc = nullptr;
   check(cublasLtMatmulDescCreate(&desc, CUBLAS_COMPUTE_32F, CUDA_R_32F),
@@ -92,60 +157,125 @@ Matmul::Plan Matmul::make_plan(const Product& p, const Key& key) const {
       p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(desc, CUBLASLT_MATMUL_DESC_TRANSB,
       p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, native(p));
   if (p.bias != nullptr) {
-    set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, native(p.out));
     set(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
   }
+  if (p.pre != nullptr) {
+    set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.n);
+    set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.pre);
+  }
   plan.a =
       Layout(p.transpose_b ? layout(p.in, p.k, p.n) : layout(p.in, p.n, p.k));
-  plan.b =
-      Layout(p.transpose_a ? layout(p.in, p.m, p.k) : layout(p.in, p.k, p.m));
-  plan.c = Layout(layout(p.out, p.n, p.m));
+  plan.b = Layout(p.transpose_a ? layout(p.in, p.m, p.k, p.a_stride)
+                                : layout(p.in, p.k, p.m, p.a_stride));
+  plan.c = Layout(layout(p.out, p.n, p.m, p.c_stride));
+  return plan;
+}
 
+// What the heuristic proposes, the most promising first.
+std::vector<Matmul::Algorithm> Matmul::candidates(const Plan& plan,
+                                                  const Product& p,
+                                                  int most) const {
   cublasLtMatmulPreference_t raw = nullptr;
   check(cublasLtMatmulPreferenceCreate(&raw), to_text(p));
   const Handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>
       preference(raw);
-  const auto aligned = [&](std::size_t i) {
-    return static_cast<std::uint32_t>(key[i]);
-  };
   set(raw, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, bytes_);
   set(raw, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned(10));
-  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned(9));
-  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned(12));
-  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned(11));
-  cublasLtMatmulHeuristicResult_t found = {};
+  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b));
+  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a));
+  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+      alignment(p.added != nullptr ? p.added : p.c));
+  set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
+  std::vector<cublasLtMatmulHeuristicResult_t> found(most);
   int count = 0;
-  check(cublasLtMatmulAlgoGetHeuristic(library_.get(), desc, plan.a.get(),
-                                       plan.b.get(), plan.c.get(), plan.c.get(),
-                                       raw, 1, &found, &count),
-        to_text(p));
-  if (count == 0) {
-    throw Error(Code::kDeviceFault,
-                "cuBLASLt has no algorithm for " + to_text(p));
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      library_.get(), plan.desc.get(), plan.a.get(), plan.b.get(), plan.c.get(),
+      plan.c.get(), raw, most, found.data(), &count);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  check(status, to_text(p));
+  std::vector<Algorithm> algorithms(count);
+  std::transform(found.begin(), found.begin() + count, algorithms.begin(),
+                 [](const auto& each) { return each.algo; });
+  return algorithms;
+}
+
+// The candidates take turns, since a card slows down as it warms up.
+Matmul::Algorithm Matmul::fastest(cudaStream_t stream, const Plan& plan,
+                                  const Product& p) const {
+  struct Tried {
+    Algorithm algorithm;
+    float milliseconds;
+  };
+  const Stopwatch watch;
+  const auto time_of = [&](const Algorithm& algorithm) {
+    return watch.milliseconds(
+        stream, [&] { check(launch(stream, plan, p, algorithm), to_text(p)); });
+  };
+  std::vector<Tried> tried;
+  for (const Algorithm& each : candidates(plan, p, kCandidates)) {
+    // The first call of a candidate loads its code.
+    if (launch(stream, plan, p, each) != CUBLAS_STATUS_SUCCESS) continue;
+    tried.push_back({each, time_of(each)});
   }
-  plan.algo = found.algo;
+  if (tried.empty()) return plan.algorithm;
+  const auto faster = [](const Tried& a, const Tried& b) {
+    return a.milliseconds < b.milliseconds;
+  };
+  const float least =
+      std::min_element(tried.begin(), tried.end(), faster)->milliseconds;
+  std::erase_if(tried, [&](const Tried& each) {
+    return each.milliseconds > kHopeless * least;
+  });
+  for (int round = 1; tried.size() > 1 && round < kRounds; ++round) {
+    for (Tried& each : tried) each.milliseconds += time_of(each.algorithm);
+  }
+  return std::min_element(tried.begin(), tried.end(), faster)->algorithm;
+}
+
+cublasStatus_t Matmul::launch(cudaStream_t stream, const Plan& plan,
+                              const Product& p,
+                              const Algorithm& algorithm) const {
+  const float one = 1.0F;
+  return cublasLtMatmul(library_.get(), plan.desc.get(), &one, p.b,
+                        plan.a.get(), p.a, plan.b.get(), &p.beta,
+                        p.added != nullptr ? p.added : p.c, plan.c.get(), p.c,
+                        plan.c.get(), &algorithm, workspace_, bytes_, stream);
+}
+
+Matmul::Plan& Matmul::plan_of(const Product& p) {
+  const Key key = key_of(p);
+  const auto place = plans_.find(key);
+  if (place != plans_.end()) return place->second;
+  Plan& plan = plans_.emplace(key, make_plan(p)).first->second;
+  const std::vector<Algorithm> first = candidates(plan, p, 1);
+  plan.exists = !first.empty();
+  if (plan.exists) plan.algorithm = first.front();
+  plan.chosen = deterministic_;
   return plan;
 }
 
+bool Matmul::can(const Product& p) { return plan_of(p).exists; }
+
 void Matmul::run(cudaStream_t stream, const Product& p) {
-  const Key key = key_of(p);
-  auto place = plans_.find(key);
-  if (place == plans_.end()) {
-    place = plans_.emplace(key, make_plan(p, key)).first;
+  Plan& plan = plan_of(p);
+  if (!plan.exists) {
+    throw Error(Code::kDeviceFault,
+                "cuBLASLt has no algorithm for " + to_text(p));
   }
-  const Plan& plan = place->second;
-  if (p.bias != nullptr) {
-    set(plan.desc.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+  cublasLtMatmulDesc_t desc = plan.desc.get();
+  if (p.bias != nullptr) set(desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+  if (p.pre != nullptr) {
+    set(desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.pre);
   }
-  const float one = 1.0F;
-  const cublasStatus_t status = cublasLtMatmul(
-      library_.get(), plan.desc.get(), &one, p.b, plan.a.get(), p.a,
-      plan.b.get(), &p.beta, p.added != nullptr ? p.added : p.c, plan.c.get(),
-      p.c, plan.c.get(), &plan.algo, workspace_, bytes_, stream);
+  if (!plan.chosen && repeatable(p)) {
+    plan.algorithm = fastest(stream, plan, p);
+    plan.chosen = true;
+  }
+  const cublasStatus_t status = launch(stream, plan, p, plan.algorithm);
   if (status != CUBLAS_STATUS_SUCCESS) check(status, to_text(p));
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 
+#include "runtime/cuda/cudnn_attention.h"
 #include "runtime/cuda/matmul.h"
 #include "runtime/kernels.h"
 
@@ -18,10 +19,11 @@ namespace cairn {
 struct Lane {
   cudaStream_t stream;
   Matmul& matmul;
+  CudnnAttention& cudnn;
   std::byte* scratch;
   bool deterministic;
 };
-inline constexpr std::size_t kMatmulBytes = std::size_t{32} << 20;
+inline constexpr std::size_t kMatmulBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kScratchBytes = std::size_t{32} << 20;
 
 void run(const Lane& lane, const LinearForward& op);
@@ -31,6 +33,11 @@ void run(const Lane& lane, const NormForward& op);
 void run(const Lane& lane, const NormBackward& op);
 void run(const Lane& lane, const AttentionForward& op);
 void run(const Lane& lane, const AttentionBackward& op);
+// Of f32, and of bf16 on tensor cores.
+void run_tiles(const Lane& lane, const AttentionForward& op);
+void run_tiles(const Lane& lane, const AttentionBackward& op);
+void run_cores(const Lane& lane, const AttentionForward& op);
+void run_cores(const Lane& lane, const AttentionBackward& op);
 void run(const Lane& lane, const Rotary& op);
 void run(const Lane& lane, const SwigluForward& op);
 void run(const Lane& lane, const SwigluBackward& op);

@@ -16,7 +16,7 @@ TEST_F(HeadKernels, MeasureTheLossAndItsGradient) {
   Singles w = normal({kVocab, kWidth});
   for (float& value : w.data) value *= 0.3F;
   Integers targets = below(kTokens, kVocab);
-  Singles logits({head_chunk_rows(kTokens, kVocab), kVocab});
+  Singles logits(head_logits(kTokens, kVocab, DType::kF32));
   Singles losses({kTokens});
   Singles mean({1});
   Singles dx({kTokens, kWidth});
@@ -54,7 +54,7 @@ TEST_F(HeadKernels, MeasureTheLossAndItsGradient) {
 TEST_F(HeadKernels, GiveTheSameOverSeveralChunksOnAnyNumberOfThreads) {
   constexpr std::int64_t kTokens = 100;
   constexpr std::int64_t kVocab = 400001;  // 32 rows a chunk
-  ASSERT_EQ(head_chunk_rows(kTokens, kVocab), 32);
+  ASSERT_EQ(head_logits(kTokens, kVocab, DType::kF32)[0], 32);
   Singles x = normal({kTokens, 3});
   Singles w = normal({kVocab, 3});
   Integers targets = below(kTokens, kVocab);
@@ -77,9 +77,12 @@ TEST_F(HeadKernels, GiveTheSameOverSeveralChunksOnAnyNumberOfThreads) {
 }
 
 TEST_F(HeadKernels, CutIntoEvenChunks) {
-  EXPECT_EQ(head_chunk_rows(1024, 50257), 256);
-  EXPECT_EQ(head_chunk_rows(7, 65), 7);
-  EXPECT_EQ(head_chunk_rows(4096, 65), 4096);
+  EXPECT_EQ(head_logits(1024, 50257, DType::kF32), Shape({256, 50257}));
+  EXPECT_EQ(head_logits(7, 65, DType::kF32), Shape({7, 65}));
+  EXPECT_EQ(head_logits(4096, 65, DType::kF32), Shape({4096, 65}));
+  EXPECT_EQ(head_logits(65536, 50257, DType::kBF16), Shape({8192, 50264}));
+  EXPECT_EQ(head_logits(32768, 128256, DType::kBF16), Shape({8192, 128256}));
+  EXPECT_EQ(head_logits(1000, 50304, DType::kBF16), Shape({1000, 50304}));
 }
 
 }  // namespace

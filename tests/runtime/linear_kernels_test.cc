@@ -88,15 +88,26 @@ TEST_F(LinearKernels, DifferentiatesInTheInput) {
   });
 }
 
-TEST_F(LinearKernels, DifferentiatesThroughTheActivationBeforeIt) {
+TEST_F(LinearKernels, DifferentiatesThroughTheActivationAndInTheBiasBeforeIt) {
   Singles dy = normal({kTokens, kOut});
   Singles dx({kTokens, kIn});
-  lab(&Kernels::linear_backward_input,
-      LinearBackwardInput{.dy = dy,
-                          .w = w,
-                          .dx = dx,
-                          .activation = Activation::kGelu,
-                          .pre = x});
+  Singles dbias({kIn});
+  LinearBackwardInput op{.dy = dy,
+                         .w = w,
+                         .dx = dx,
+                         .activation = Activation::kGelu,
+                         .pre = x,
+                         .dbias = dbias};
+  lab(&Kernels::linear_backward_input, op);
+  std::vector<double> sums(kIn);
+  for (std::int64_t i = 0; i < kTokens * kIn; ++i) {
+    sums[i % kIn] += static_cast<double>(dx.data[i]);
+  }
+  EXPECT_LT(relative_error(dbias.data, sums), 1e-6);
+  op.accumulate = true;
+  lab(&Kernels::linear_backward_input, op);
+  for (double& sum : sums) sum *= 2.0;
+  EXPECT_LT(relative_error(dbias.data, sums), 1e-6);
   Doubles hidden({kTokens, kIn});
   expect_gradient("pre", x64, dx, [&] {
     reference.gelu(lab.stream(), {.x = x64, .y = hidden});

@@ -68,10 +68,10 @@ void OpSamples::add_linear() {
   gelu.activation = Activation::kGelu;
   gelu.pre = f32({kTokens, kOut});
   ops_.push_back(gelu);
-  ops_.push_back(LinearBackwardInput{f32({kTokens, kOut}), f32({kOut, kIn}),
-                                     f32({kTokens, kIn}), Activation::kGelu,
-                                     f32({kTokens, kIn})});
   for (const bool accumulate : {false, true}) {
+    ops_.push_back(LinearBackwardInput{
+        f32({kTokens, kOut}), f32({kOut, kIn}), f32({kTokens, kIn}),
+        Activation::kGelu, f32({kTokens, kIn}), f32({kIn}), accumulate});
     ops_.push_back(LinearBackwardWeight{f32({kTokens, kOut}),
                                         f32({kTokens, kIn}), f32({kOut, kIn}),
                                         f32({kOut}), accumulate});
@@ -114,7 +114,7 @@ void OpSamples::add_attention() {
   const Shape lse{2, 4, kSequence};
   ops_.push_back(AttentionForward{shape, f32(qkv), f32(out), f32(lse)});
   ops_.push_back(AttentionBackward{shape, f32(out), f32(qkv), f32(out),
-                                   f32(lse), f32(qkv)});
+                                   f32(lse), f32(qkv), f32(lse)});
   ops_.push_back(Rotary{shape, f32(qkv)});
 }
 
@@ -142,7 +142,7 @@ void OpSamples::add_head() {
     head.x = f32({kTokens, kIn});
     head.w = f32({kVocab, kIn});
     head.targets = indices(kTokens, kVocab);
-    head.logits = f32({head_chunk_rows(kTokens, kVocab), kVocab});
+    head.logits = f32(head_logits(kTokens, kVocab, DType::kF32));
     head.losses = f32({kTokens});
     head.loss = f32({1});
     head.dx = f32({kTokens, kIn});

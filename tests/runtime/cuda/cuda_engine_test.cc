@@ -60,6 +60,7 @@ struct Trained {
 struct Case {
   std::string family;
   DType dtype = DType::kF32;
+  bool deterministic = true;
 };
 
 RankPlan plan_of(const Model& model, const Case& run, Device::Kind device,
@@ -71,7 +72,8 @@ RankPlan plan_of(const Model& model, const Case& run, Device::Kind device,
 Trained train(const Case& run, Device::Kind device, const std::string& policy) {
   const Model model(built_in_families().make(tiny(run.family)));
   const EngineOptions options = steps_of(run.dtype);
-  const auto backend = make_backend(name_of(device), {2});
+  const auto backend = make_backend(
+      name_of(device), {.threads = 2, .deterministic = run.deterministic});
   const auto stream = backend->make_stream("memory");
   Arena arena(backend->memory(),
               plan_of(model, run, device, policy).arena_bytes, *stream);
@@ -108,15 +110,20 @@ class CudaEngine : public testing::TestWithParam<Case> {};
 TEST_P(CudaEngine, LosesWhatTheCpuLoses) {
   const bool f32 = GetParam().dtype == DType::kF32;
   const Trained cpu = train(GetParam(), kCpu, "keep");
-  const Trained cuda = train(GetParam(), kCuda, "keep");
 
-  for (std::size_t s = 0; s < cpu.losses.size(); ++s) {
-    EXPECT_NEAR(cuda.losses[s], cpu.losses[s], f32 ? 1e-4 : 1e-2)
-        << "step " << s;
-  }
-  for (std::size_t s = 0; s < cpu.norms.size(); ++s) {
-    EXPECT_NEAR(cuda.norms[s] / cpu.norms[s], 1.0, f32 ? 1e-3 : 2e-2)
-        << "step " << s;
+  for (const bool deterministic : {true, false}) {
+    SCOPED_TRACE(deterministic ? "deterministic" : "fast");
+    Case run = GetParam();
+    run.deterministic = deterministic;
+    const Trained cuda = train(run, kCuda, "keep");
+    for (std::size_t s = 0; s < cpu.losses.size(); ++s) {
+      EXPECT_NEAR(cuda.losses[s], cpu.losses[s], f32 ? 1e-4 : 1e-2)
+          << "step " << s;
+    }
+    for (std::size_t s = 0; s < cpu.norms.size(); ++s) {
+      EXPECT_NEAR(cuda.norms[s] / cpu.norms[s], 1.0, f32 ? 1e-3 : 2e-2)
+          << "step " << s;
+    }
   }
 }
 

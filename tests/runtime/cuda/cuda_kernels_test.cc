@@ -24,58 +24,6 @@ constexpr Sizes kSizes[] = {{2, 33, 48, 80},
                             {1, 300, 768, 2304},
                             {2, 129, 100, 1030}};
 
-TEST_P(CudaKernels, ComputeLinearForward) {
-  for (const Sizes& s : kSizes) {
-    const Shape out{s.tokens(), s.out};
-    for (const bool bias : {false, true}) {
-      LinearForward op;
-      op.x = normal({s.tokens(), s.in});
-      op.w = normal({s.out, s.in});
-      if (bias) op.bias = normal({s.out});
-      op.y = poison(out);
-      op.sequence = s.sequence;
-      expect_agreement(op);
-      LinearForward gelu = op;
-      gelu.activation = Activation::kGelu;
-      expect_agreement(gelu);
-      gelu.pre = poison(out);
-      expect_agreement(gelu);
-      op.residual = normal(out);
-      expect_agreement(op);
-      op.dropout = some_dropout();
-      expect_agreement(op);
-      op.residual = op.y = normal(out);
-      expect_agreement(op);
-      op.dropout = {};
-      op.residual = op.y = normal(out);
-      expect_agreement(op);
-    }
-  }
-}
-
-TEST_P(CudaKernels, ComputeLinearBackward) {
-  for (const Sizes& s : kSizes) {
-    LinearBackwardInput input;
-    input.dy = normal({s.tokens(), s.out});
-    input.w = normal({s.out, s.in});
-    input.dx = poison({s.tokens(), s.in});
-    expect_agreement(input);
-    input.activation = Activation::kGelu;
-    input.pre = normal({s.tokens(), s.in});
-    expect_agreement(input);
-    for (const bool accumulate : {false, true}) {
-      LinearBackwardWeight weight;
-      weight.dy = normal({s.tokens(), s.out});
-      weight.x = normal({s.tokens(), s.in});
-      weight.dw = accumulate ? normal({s.out, s.in}) : poison({s.out, s.in});
-      weight.accumulate = accumulate;
-      expect_agreement(weight);
-      weight.dbias = accumulate ? normal({s.out}) : poison({s.out});
-      expect_agreement(weight);
-    }
-  }
-}
-
 TEST_P(CudaKernels, ComputeNormForward) {
   for (const Sizes& s : kSizes) {
     for (const NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
@@ -182,29 +130,6 @@ TEST_P(CudaKernels, ComputeEmbedding) {
   }
 }
 
-TEST_P(CudaKernels, ComputeHeadLossByChunks) {
-  const std::int64_t vocabs[] = {57, 1000, 50257};
-  for (const std::int64_t vocab : vocabs) {
-    for (const bool accumulate : {false, true}) {
-      const std::int64_t tokens = vocab == 50257 ? 700 : 66;
-      const std::int64_t width = vocab == 57 ? 21 : 96;
-      HeadLoss op;
-      op.x = normal({tokens, width});
-      op.w = normal({vocab, width}, 0.2F);
-      op.targets = indices(tokens, static_cast<std::int32_t>(vocab));
-      op.logits = poison({head_chunk_rows(tokens, vocab), vocab});
-      op.losses = poison({tokens});
-      op.loss = poison({1});
-      op.scale = 0.3F;
-      expect_agreement(op);
-      op.dx = poison(op.x.shape);
-      op.dw = accumulate ? normal(op.w.shape, 1e-2F) : poison(op.w.shape);
-      op.accumulate = accumulate;
-      expect_agreement(op);
-    }
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Types, CudaKernels,
                          testing::Values(DType::kF32, DType::kBF16),
                          [](const auto& test) { return name_of(test.param); });
@@ -288,44 +213,6 @@ TEST_P(CudaF32Kernels, RefuseWhatDoesNotFit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, CudaF32Kernels, testing::Values(DType::kF32),
-                         [](const auto& test) { return name_of(test.param); });
-
-class CudaAttention : public CudaLab {
- protected:
-  void compare(const AttentionShape& shape) {
-    const std::int64_t tokens = shape.samples * shape.sequence;
-    const Shape out{tokens, shape.heads * shape.head_size};
-    AttentionForward forward{
-        shape, normal({tokens, shape.qkv_width()}), poison(out),
-        poison({shape.samples, shape.heads, shape.sequence})};
-    expect_agreement(forward);  // leaves the CPU's results on the host
-    AttentionBackward backward;
-    backward.shape = shape;
-    backward.dout = normal(out);
-    backward.qkv = forward.qkv;
-    backward.out = forward.out;
-    backward.lse = forward.lse;
-    backward.dqkv = poison(forward.qkv.shape);
-    expect_agreement(backward);
-  }
-};
-
-TEST_P(CudaAttention, AgreesAtHeadSizesAndSequencesOfAllKinds) {
-  for (const std::int64_t size : {20, 64, 80, 128, 256, 7}) {
-    for (const std::int64_t sequence : {1, 63, 129, 300}) {
-      compare({2, sequence, 4, 2, size});
-    }
-  }
-}
-
-TEST_P(CudaAttention, AgreesAtLongSequencesAndManyHeads) {
-  compare({1, 1024, 4, 4, 64});
-  compare({1, 1024, 8, 2, 128});
-  compare({3, 200, 6, 1, 48});
-}
-
-INSTANTIATE_TEST_SUITE_P(Types, CudaAttention,
-                         testing::Values(DType::kF32, DType::kBF16),
                          [](const auto& test) { return name_of(test.param); });
 
 }  // namespace

@@ -22,7 +22,8 @@ namespace cairn {
 // Memory, streams and kernels of the device, and operands on the host.
 class CudaLab : public testing::TestWithParam<DType> {
  protected:
-  CudaLab();
+  // Without `deterministic`, what is done twice need not have equal bits.
+  explicit CudaLab(bool deterministic = true);
 
   // Host operands: numbers drawn, numbers that show when they are not
   // overwritten, indices below `limit`.
@@ -35,6 +36,10 @@ class CudaLab : public testing::TestWithParam<DType> {
   // so. With bf16 the host's numbers are rounded first.
   void expect_agreement(const KernelOp& op);
 
+  bool is_deterministic() const { return deterministic_; }
+  // Enqueues the operation on the device: through the kernels, unless a suite
+  // tests something below them.
+  virtual void compute(const KernelOp& op) { enqueue(*kernels_, *stream_, op); }
   Backend& backend() { return *backend_; }
   Stream& stream() { return *stream_; }
   Kernels& kernels() { return *kernels_; }
@@ -53,6 +58,7 @@ class CudaLab : public testing::TestWithParam<DType> {
   Tensor to_device(const TensorView& host, DType dtype);
   Result from_device(const char* name, const TensorView& view);
 
+  bool deterministic_;
   std::mt19937_64 random_;
   std::deque<std::vector<double>> held_;  // enough for every type
   std::unique_ptr<Backend> backend_;
