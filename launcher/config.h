@@ -46,6 +46,10 @@ void set(Config& config, std::string_view assignment);
 // one is missing.
 void check(const Config& config);
 
+// Throws if this machine does not have the device that the config names. To
+// plan for a device takes none.
+void check_device_is_here(const Config& config);
+
 // Every key with its value. parse_config gives back an equal Config.
 std::string to_toml(const Config& config);
 

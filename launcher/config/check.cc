@@ -152,15 +152,6 @@ void check_schedule(const Config& config) {
 // Ranks exchange host memory, so that a device serves a run of one rank.
 void check_device(const Config& config) {
   if (config.train.device != "cuda") return;
-  const auto names = backend_names();
-  const bool built =
-      std::find(names.begin(), names.end(), "cuda") != names.end();
-  check_that(built,
-             "train.device = \"cuda\", and Cairn was built without CUDA; "
-             "install the CUDA toolkit and build again, or choose \"cpu\"");
-  check_that(names.front() == "cuda",
-             "train.device = \"cuda\", and no CUDA device was found; see what "
-             "nvidia-smi lists, or choose \"cpu\"");
   const std::int64_t ranks = config.parallel.pipeline * config.parallel.data;
   check_that(ranks == 1,
              "train.device = \"cuda\" takes a run of one rank, and "
@@ -194,6 +185,19 @@ void check(const Config& config) {
   check_schedule(config);
   check_device(config);
   check_run(config);
+}
+
+void check_device_is_here(const Config& config) {
+  if (config.train.device != "cuda") return;
+  const auto names = backend_names();
+  const bool built =
+      std::find(names.begin(), names.end(), "cuda") != names.end();
+  check_that(built,
+             "train.device = \"cuda\", and Cairn was built without CUDA; "
+             "install the CUDA toolkit and build again, or choose \"cpu\"");
+  check_that(names.front() == "cuda",
+             "train.device = \"cuda\", and no CUDA device was found; see what "
+             "nvidia-smi lists, or choose \"cpu\"");
 }
 
 Device::Kind device_of(const Config& config) {

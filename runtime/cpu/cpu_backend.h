@@ -16,6 +16,7 @@ class CpuBackend final : public Backend {
   Device device() const override { return {Device::Kind::kCpu, 0}; }
   std::unique_ptr<Stream> make_stream(const std::string& name) override;
   MemoryResource& memory() override { return memory_; }
+  MemoryResource& host_memory() override { return memory_; }
   std::size_t workspace_bytes() const override;
   std::unique_ptr<Kernels> make_kernels(const TensorView& workspace) override;
   void upload(Stream& stream, const TensorView& to, const void* from) override;

@@ -23,6 +23,7 @@ class CudaBackend final : public Backend {
     return std::make_unique<CudaStream>(name, device_);
   }
   MemoryResource& memory() override { return memory_; }
+  MemoryResource& host_memory() override { return host_memory_; }
   std::size_t workspace_bytes() const override {
     return cuda_workspace_bytes();
   }
@@ -30,8 +31,7 @@ class CudaBackend final : public Backend {
     return make_cuda_kernels(workspace, deterministic_);
   }
 
-  // Host memory may be pageable; the driver then copies through a buffer of
-  // its own, and a large copy keeps the host waiting.
+  // From or to pageable memory the driver copies through a buffer of its own.
   void upload(Stream& stream, const TensorView& to, const void* from) override {
     copy(stream, to.data, from, to.bytes());
   }
@@ -52,6 +52,7 @@ class CudaBackend final : public Backend {
   int device_;
   bool deterministic_;
   CudaMemory memory_;
+  CudaHostMemory host_memory_;
 };
 
 }  // namespace

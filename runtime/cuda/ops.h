@@ -8,6 +8,7 @@
 #include <cstddef>
 
 #include "runtime/cuda/matmul.h"
+#include "runtime/cuda/workspace.h"
 #include "runtime/kernels.h"
 
 namespace cairn {
@@ -21,8 +22,6 @@ struct Lane {
   std::byte* scratch;
   bool deterministic;
 };
-inline constexpr std::size_t kMatmulBytes = std::size_t{32} << 20;
-inline constexpr std::size_t kScratchBytes = std::size_t{32} << 20;
 
 void run(const Lane& lane, const LinearForward& op);
 void run(const Lane& lane, const LinearBackwardInput& op);

@@ -17,6 +17,7 @@ class SimBackend : public Backend {
   Device device() const override { return {Device::Kind::kSim, rank_}; }
   std::unique_ptr<Stream> make_stream(const std::string& name) override;
   MemoryResource& memory() override { return memory_; }
+  MemoryResource& host_memory() override { return host_memory_; }
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::unique_ptr<Kernels> make_kernels(const TensorView& workspace) override;
   void upload(Stream& stream, const TensorView& to, const void* from) override;
@@ -27,6 +28,7 @@ class SimBackend : public Backend {
   int rank_;
   std::size_t workspace_bytes_;
   SimMemory memory_;
+  SimHostMemory host_memory_;
 };
 
 // A machine of one rank, played whenever its host synchronizes, so that times
