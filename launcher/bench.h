@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/config.h"
 #include "launcher/run_plan.h"
 #include "runtime/copy_rates.h"
 
@@ -21,12 +22,14 @@ struct BenchRequest {
   Device::Kind device = Device::Kind::kCpu;
   BackendOptions backend;
   const PlanRequest* run = nullptr;  // whose step is measured, or none
+  Config config;                     // of that run: how its ranks exchange
   std::string activations;           // the policy of that run
   bool kernels = true;
   bool collectives = true;
   bool copies = true;
   // Also a grid of operations from which those of other runs are estimated.
   bool grid = false;
+  std::ostream* progress = nullptr;  // where lines say how far it is, or none
 };
 
 // The most that the device was seen to do.
@@ -56,7 +59,7 @@ struct ExchangeRate {
 };
 
 struct BenchReport {
-  std::string device;
+  std::string device;  // "cpu", or the card's name
   Ceilings ceilings;
   std::vector<KernelRate> kernels;  // of the run's step, the longest first
   int ranks = 1;                    // that exchanged

@@ -17,6 +17,7 @@ struct Answers {
   BenchCommand bench;
   std::vector<std::string> bench_words;
   PrepareCommand prepare;
+  DoctorCommand doctor;
 };
 
 void add_config(CLI::App* command, std::string& config,
@@ -122,6 +123,17 @@ void add_prepare(CLI::App& app, PrepareCommand& answer) {
       "      --valid valid.bin --valid-fraction 0.1");
 }
 
+void add_doctor(CLI::App& app, DoctorCommand& answer) {
+  CLI::App* const doctor = app.add_subcommand(
+      "doctor", "Say what this machine has for training, and what is missing");
+  doctor->add_flag("--json", answer.json, "Write JSON instead of lines");
+  doctor->footer(
+      "Ends with 0 if training is possible, else with 4.\n\n"
+      "Examples:\n"
+      "  cairn doctor\n"
+      "  mpirun --map-by ppr:1:node cairn doctor --json");
+}
+
 std::unique_ptr<CLI::App> make_app(Answers& answers) {
   auto app = std::make_unique<CLI::App>("Cairn trains models that do not fit.",
                                         "cairn");
@@ -132,6 +144,7 @@ std::unique_ptr<CLI::App> make_app(Answers& answers) {
   add_plan(*app, answers.plan);
   add_bench(*app, answers);
   add_prepare(*app, answers.prepare);
+  add_doctor(*app, answers.doctor);
   app->footer(
       "Examples:\n"
       "  cairn data prepare --tokenizer char --input a.txt --output a.bin\n"
@@ -242,6 +255,7 @@ CommandLine answer_of(const CLI::App& app, Answers& answers) {
   if (app.got_subcommand("train")) return answers.train;
   if (app.got_subcommand("plan")) return answers.plan;
   if (app.got_subcommand("bench")) return bench_of(answers);
+  if (app.got_subcommand("doctor")) return answers.doctor;
   check_prepare(answers.prepare);
   return answers.prepare;
 }

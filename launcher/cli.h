@@ -44,13 +44,17 @@ struct PrepareCommand {
   double valid_fraction = 0.1;
 };
 
+struct DoctorCommand {
+  bool json = false;
+};
+
 // --help and --version: print and be done.
 struct PrintCommand {
   std::string text;
 };
 
 using CommandLine = std::variant<TrainCommand, PlanCommand, BenchCommand,
-                                 PrepareCommand, PrintCommand>;
+                                 PrepareCommand, DoctorCommand, PrintCommand>;
 
 // argv[0] is the program. A mistake is an Error with kBadArgument whose message
 // names the nearest command or option.

@@ -7,6 +7,7 @@
 #include "launcher/bench.h"
 #include "launcher/cli.h"
 #include "launcher/costs.h"
+#include "launcher/doctor.h"
 #include "launcher/plan_report.h"
 #include "launcher/worker.h"
 #include "runtime/data/prepare.h"
@@ -74,6 +75,7 @@ BenchReport bench_of(const BenchCommand& command,
     return command.what == "all" || command.what == what;
   };
   BenchRequest request;
+  request.progress = &std::cerr;
   request.kernels = asks("kernels");
   request.collectives = asks("collectives");
   request.copies = asks("copies");
@@ -89,6 +91,7 @@ BenchReport bench_of(const BenchCommand& command,
   request.device = plan.device;
   request.backend = plan.backend_options();
   request.run = &plan;
+  request.config = config;
   request.activations = run.plan().activations;
   return run_bench(request);
 }
@@ -115,6 +118,10 @@ int carry_out(const PrepareCommand& command, const ModelFamilies&) {
   options.valid_fraction = command.valid_fraction;
   print(prepare_tokens(options), std::cout);
   return kExitDone;
+}
+
+int carry_out(const DoctorCommand& command, const ModelFamilies&) {
+  return doctor(command.json, std::cout);
 }
 
 int carry_out(const PrintCommand& command, const ModelFamilies&) {

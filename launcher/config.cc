@@ -1,7 +1,5 @@
 #include "launcher/config.h"
 
-#include <toml++/toml.h>
-
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -10,6 +8,7 @@
 
 #include "launcher/byte_size.h"
 #include "launcher/config/schema.h"
+#include "launcher/config/toml_parser.h"
 #include "launcher/nearest.h"
 #include "runtime/error.h"
 
@@ -56,7 +55,9 @@ std::optional<Value> value_in(const toml::node& node) {
   if (const auto* whole = node.as_integer()) return Value(whole->get());
   if (const auto* real = node.as_floating_point()) return Value(real->get());
   if (const auto* flag = node.as_boolean()) return Value(flag->get());
-  if (const auto* text = node.as_string()) return Value(text->get());
+  if (const auto* text = node.as_string()) {
+    return Value(from_ascii(text->get()));
+  }
   const auto* const list = node.as_array();
   if (list == nullptr || list->size() != 2) return std::nullopt;
   const auto first = (*list)[0].value<double>();
@@ -85,19 +86,21 @@ void read_section(Config& config, const std::string& section,
   for (const auto& [name, node] : table) {
     const std::string place = at(source, name.source());
     const Key* const key = find_key(section, name.str());
-    if (key == nullptr) refuse_key(place, section, std::string(name.str()));
+    if (key == nullptr) refuse_key(place, section, from_ascii(name.str()));
     assign_node(config, *key, node, place);
   }
 }
 
 toml::table parse_toml(std::string_view text, const std::string& source) {
   try {
-    return toml::parse(text);
+    return toml::parse(to_ascii(text));
   } catch (const toml::parse_error& error) {
     const auto where = error.source().begin;
     refuse(source + ":" + std::to_string(where.line) + ":" +
            std::to_string(where.column) +
-           ": not TOML: " + std::string(error.description()));
+           ": not TOML: " + from_ascii(error.description()));
+  } catch (const std::invalid_argument& error) {
+    refuse(source + ": not TOML: " + error.what());
   }
 }
 
@@ -130,7 +133,7 @@ Config parse_config(std::string_view text, const std::string& source) {
   const toml::table root = parse_toml(text, source);
   Config config;
   for (const auto& [name, node] : root) {
-    const std::string section(name.str());
+    const std::string section = from_ascii(name.str());
     const std::string place = at(source, name.source());
     if (!is_known_section(section)) refuse_section(place, section);
     const auto* const table = node.as_table();
@@ -170,14 +173,20 @@ void set(Config& config, std::string_view assignment) {
   const Key* const key = find_key(section, name.substr(dot + 1));
   if (key == nullptr) refuse_key(place, section, name.substr(dot + 1));
 
-  const std::string text = trimmed(assignment.substr(equals + 1));
+  const std::string text =
+      document(*key, trimmed(assignment.substr(equals + 1)));
+  const auto refuse_value = [&] {
+    refuse(place + "the value is not TOML; " + key->full_name() + " takes " +
+           valid_values(*key));
+  };
   try {
-    const toml::table table = toml::parse(document(*key, text));
+    const toml::table table = toml::parse(to_ascii(text));
     if (table.size() != 1) refuse(place + "give one value at a time");
     assign_node(config, *key, *table.get("value"), place);
   } catch (const toml::parse_error&) {
-    refuse(place + "the value is not TOML; " + key->full_name() + " takes " +
-           valid_values(*key));
+    refuse_value();
+  } catch (const std::invalid_argument&) {
+    refuse_value();
   }
 }
 

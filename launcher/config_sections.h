@@ -73,6 +73,7 @@ struct ParallelSection {
   std::string costs;  // "": by arithmetic
   std::int64_t receive_ahead = 1;
   std::int64_t gradient_groups = 1;
+  std::string transport = "auto";
   double timeout = 300.0;  // seconds
 
   bool operator==(const ParallelSection&) const = default;

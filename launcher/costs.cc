@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "runtime/device_report.h"
 #include "runtime/error.h"
 
 namespace cairn {
@@ -159,7 +160,10 @@ void write_costs(const CostModel& costs, const std::filesystem::path& file) {
 }
 
 CostModel default_costs(Device::Kind device) {
-  return device == Device::Kind::kCuda ? *shipped_costs("h200") : CostModel{};
+  if (device != Device::Kind::kCuda) return {};
+  const bool older =
+      card_of({device, 0}).name.find("H100") != std::string::npos;
+  return *shipped_costs(older ? "h100" : "h200");
 }
 
 }  // namespace cairn

@@ -17,7 +17,8 @@ namespace cairn {
 CostModel read_costs(const std::filesystem::path& file);
 void write_costs(const CostModel& costs, const std::filesystem::path& file);
 
-// What is taken where nothing was measured.
+// What is taken where nothing was measured: of the card that is here, if there
+// is one that is known, or of an H200.
 CostModel default_costs(Device::Kind device);
 
 }  // namespace cairn

@@ -68,6 +68,9 @@ Loop::Loop(const Rank& rank, std::ostream& out)
       reader_(rank.run, replica_) {}
 
 std::int64_t Loop::run_steps(StopRequest& stop) {
+  if (rank_.efficiency != nullptr && !rank_.efficiency->unknown().empty()) {
+    progress_.say(rank_.efficiency->unknown());
+  }
   std::int64_t step = 0;
   for (; step < config_.train.steps && !stopped_; ++step) {
     enqueue(step, stop);
@@ -139,6 +142,7 @@ void Loop::record(std::int64_t step) {
   record.device_peak_bytes = device_peak_;
   record.host_peak_bytes = host_peak_;
   record.ms = outcome.ms;
+  if (rank_.efficiency != nullptr) rank_.efficiency->add_to(record, tokens);
   if (rank_.directory != nullptr) {
     rank_.directory->metrics().append(step_line(record));
   }

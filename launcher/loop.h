@@ -9,6 +9,7 @@
 #include <iosfwd>
 #include <vector>
 
+#include "launcher/efficiency.h"
 #include "launcher/engine.h"
 #include "launcher/progress.h"
 #include "launcher/run_directory.h"
@@ -44,8 +45,9 @@ class Loop {
     World& world;
     Engine& engine;
     const Ledger& ledger;
-    StepTrace* trace = nullptr;         // if one was asked for
-    RunDirectory* directory = nullptr;  // on rank 0
+    StepTrace* trace = nullptr;              // if one was asked for
+    RunDirectory* directory = nullptr;       // on rank 0
+    const Efficiency* efficiency = nullptr;  // likewise
   };
   Loop(const Rank& rank, std::ostream& out);
 

@@ -28,6 +28,9 @@ class Object {
   Object& add(std::string_view name, const std::string& text) {
     return raw(name, '"' + text + '"');
   }
+  Object& add(std::string_view name, const std::optional<double>& value) {
+    return raw(name, value ? number(*value) : "null");
+  }
   Object& raw(std::string_view name, const std::string& json) {
     text_ += text_.empty() ? "{" : ",";
     text_ += '"' + std::string(name) + "\":" + json;
@@ -59,7 +62,11 @@ std::string step_line(const StepRecord& record) {
       .add("tokens", record.tokens)
       .add("tokens_per_s", record.tokens_per_s)
       .add("step_ms", record.step_ms)
-      .raw("mfu", record.mfu ? number(*record.mfu) : "null")
+      .add("mfu", record.mfu)
+      .add("power_w", record.power_w)
+      .add("joules_per_token", record.joules_per_token)
+      .add("sm_clock_mhz", record.sm_clock_mhz)
+      .add("temperature_c", record.temperature_c)
       .add("device_peak_bytes", record.device_peak_bytes)
       .add("host_peak_bytes", record.host_peak_bytes)
       .add("offload_bytes", record.offload_bytes)

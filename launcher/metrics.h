@@ -23,6 +23,11 @@ struct StepRecord {
   double tokens_per_s = 0.0;
   double step_ms = 0.0;
   std::optional<double> mfu;  // where the device's peak is known
+  // Where the driver tells them; docs/performance.md.
+  std::optional<double> power_w;
+  std::optional<double> joules_per_token;
+  std::optional<double> sm_clock_mhz;
+  std::optional<double> temperature_c;
   std::int64_t device_peak_bytes = 0;
   std::int64_t host_peak_bytes = 0;
   std::int64_t offload_bytes = 0;

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-#include <numeric>
 #include <optional>
 #include <ostream>
 #include <thread>
@@ -13,6 +12,7 @@
 #include "launcher/cli.h"
 #include "launcher/plan_report.h"
 #include "launcher/time_limit.h"
+#include "launcher/transport.h"
 #include "launcher/worker.h"
 #include "parallel/worlds.h"
 #include "runtime/error.h"
@@ -61,7 +61,8 @@ std::string message_of(const std::exception& error) {
 Ending run_rank(const Run& run, World& world, StopRequest& stop,
                 std::ostream& out) {
   try {
-    return {train_rank(run, world, stop, out), nullptr};
+    const Seat seat{world.rank(), world.size()};
+    return {train_rank(run, world, seat, stop, out), nullptr};
   } catch (const std::exception& error) {
     world.abort(message_of(error));
     return {kExitFault, std::current_exception()};
@@ -139,23 +140,6 @@ void attempt(std::optional<Error>& mistake, Step step) {
   }
 }
 
-// The first rank that cannot start, or -1; every rank calls it. Nobody goes on,
-// or ends and has mpirun end the others, before all have come here.
-int first_unable(World& world, bool able) {
-  const auto backend = make_backend("cpu", {});
-  const auto stream = backend->make_stream("start");
-  std::vector<int> everyone(static_cast<std::size_t>(world.size()));
-  std::iota(everyone.begin(), everyone.end(), 0);
-  const auto all = world.make("start", everyone);
-  std::vector<float> unable(everyone.size(), able ? 0.0F : 1.0F);
-  const TensorView each{
-      reinterpret_cast<std::byte*>(unable.data()), DType::kF32, {world.size()}};
-  all->all_gather(*stream, each.part(world.rank(), {1}), each);
-  stream->synchronize();
-  const auto first = std::find(unable.begin(), unable.end(), 1.0F);
-  return first == unable.end() ? -1 : static_cast<int>(first - unable.begin());
-}
-
 // A mistake is mostly that of all ranks: the first tells it, before it leaves
 // the world, for mpirun ends the others when one has ended.
 int refuse(const std::optional<Error>& mistake, bool tells) {
@@ -172,12 +156,16 @@ int train_in(World& world, const Config& config, const ModelFamilies& families,
     check_world(config, world.size());
     run.emplace(config, families, told("OMPI_COMM_WORLD_LOCAL_SIZE", 0));
   });
+  // Nobody goes on, or ends and has mpirun end the others, before all have come
+  // here.
   const int unable = first_unable(world, !mistake);
   if (unable >= 0) return refuse(mistake, unable == world.rank());
   std::ostream nowhere(nullptr);
   std::ostream& mine = world.rank() == 0 ? out : nowhere;
   print_tables(*run, mine);
-  return train_rank(*run, world, stop, mine);
+  const Seat seat{told("OMPI_COMM_WORLD_LOCAL_RANK", 0),
+                  told("OMPI_COMM_WORLD_LOCAL_SIZE", 1)};
+  return train_rank(*run, world, seat, stop, mine);
 }
 
 // What MPI itself may take on a busy machine.

@@ -39,7 +39,7 @@ struct RankPlan {
 };
 
 struct RunPlan {
-  std::string activations;  // the policy: "keep", "cheap" or "boundary"
+  std::string activations;  // the policy's name
   std::vector<RankPlan> ranks;
 
   // The rank that needs most memory.

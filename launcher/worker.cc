@@ -2,8 +2,10 @@
 
 #include <optional>
 #include <ostream>
+#include <utility>
 
 #include "launcher/cli.h"
+#include "launcher/efficiency.h"
 #include "launcher/loop.h"
 #include "launcher/metrics.h"
 #include "launcher/plan_report.h"
@@ -14,8 +16,10 @@
 namespace cairn {
 namespace {
 
-std::unique_ptr<Backend> build_backend(const Run& run) {
-  return make_backend(name_of(device_of(run.config())), run.backend_options());
+std::unique_ptr<Backend> build_backend(const Run& run, const Seat& seat) {
+  BackendOptions options = run.backend_options();
+  options.device = seat.rank;
+  return make_backend(name_of(device_of(run.config())), options);
 }
 
 std::optional<RunDirectory> build_directory(const Run& run, const World& world,
@@ -34,12 +38,26 @@ std::optional<StepTrace> build_trace(const Run& run, World& world,
   return trace;
 }
 
+// On rank 0; every rank calls it.
+std::unique_ptr<Efficiency> build_efficiency(const Run& run, World& world,
+                                             const Backend& backend) {
+  const bool bf16 = run.config().train.precision == "bf16";
+  RunDevices devices = find_run_devices(world, backend.device(),
+                                        bf16 ? DType::kBF16 : DType::kF32);
+  if (world.rank() != 0) return nullptr;
+  return std::make_unique<Efficiency>(
+      std::move(devices), run.model().flops_per_token(run.options().batch));
+}
+
 }  // namespace
 
-int train_rank(const Run& run, World& world, StopRequest& stop,
-               std::ostream& out) {
-  auto directory = build_directory(run, world, out);
-  const auto backend = build_backend(run);
+int train_rank(const Run& run, World& host_world, const Seat& seat,
+               StopRequest& stop, std::ostream& out) {
+  auto directory = build_directory(run, host_world, out);
+  const auto backend = build_backend(run, seat);
+  const auto device_world =
+      make_device_world(run.config(), host_world, *backend, seat);
+  World& world = device_world ? *device_world : host_world;
   const auto stream = backend->make_stream("memory");
   Arena arena(backend->memory(), run.plan().ranks.at(world.rank()).arena_bytes,
               *stream);
@@ -47,10 +65,11 @@ int train_rank(const Run& run, World& world, StopRequest& stop,
   Engine engine(*backend, ledger, world, run.model(),
                 policy_named(run.plan().activations), run.options());
   auto trace = build_trace(run, world, *backend);
+  const auto efficiency = build_efficiency(run, world, *backend);
   engine.draw_weights();
 
   Loop loop({run, world, engine, ledger, trace ? &*trace : nullptr,
-             directory ? &*directory : nullptr},
+             directory ? &*directory : nullptr, efficiency.get()},
             out);
   const std::int64_t steps = loop.run_steps(stop);
   const std::string hash = engine.weights_hash();

@@ -14,6 +14,7 @@
 #include "launcher/engine.h"
 #include "launcher/run_plan.h"
 #include "launcher/stop_request.h"
+#include "launcher/transport.h"
 #include "parallel/communicator.h"
 #include "runtime/arena.h"
 #include "runtime/data/sampler.h"
@@ -80,7 +81,7 @@ int train(const std::function<Config()>& read, const ModelFamilies& families,
 bool speaks_for_all();
 
 // One rank's part of it. Rank 0 writes the run's directory and prints.
-int train_rank(const Run& run, World& world, StopRequest& stop,
-               std::ostream& out);
+int train_rank(const Run& run, World& world, const Seat& seat,
+               StopRequest& stop, std::ostream& out);
 
 }  // namespace cairn

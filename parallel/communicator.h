@@ -6,6 +6,8 @@
 // a communicator in the same order; operations of two communicators have no
 // order between them. A communicator is used on one stream.
 //
+// Operands lie where the world says (worlds.h): in host memory, or on a device.
+//
 // Determinism: sums run in rank order, ((x0 + x1) + x2) + ..., element by
 // element, in the operands' own type. So their bits depend on the ranks alone,
 // not on the body, the algorithm or how a tensor is cut.
@@ -65,7 +67,7 @@ class Communicator {
   virtual void broadcast(Stream& stream, const TensorView& x, int root) = 0;
 
   // To, or from, the rank at that index of the group. A send is over when the
-  // receiver has the bytes; sizes must match.
+  // receiver has the bytes, or what carries them has; sizes must match.
   virtual void send(Stream& stream, const TensorView& x, int to) = 0;
   virtual void receive(Stream& stream, const TensorView& x, int from) = 0;
 

@@ -1,5 +1,7 @@
 // The worlds there are: ranks that are threads of one process, and ranks that
-// are processes which mpirun started. Both keep what communicator.h promises.
+// are processes which mpirun started. Both keep what communicator.h promises,
+// for operands in host memory. For operands on a device there are worlds on top
+// of them: staged_world.h, and NCCL's.
 //
 // Threads: a world is used from one thread, but for abort and lost, which any
 // thread may call.
@@ -7,9 +9,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "parallel/communicator.h"
+#include "runtime/backend.h"
 
 namespace cairn {
 
@@ -30,7 +34,30 @@ std::vector<std::unique_ptr<World>> make_thread_worlds(
 // Throws kBadArgument where Cairn was built without MPI.
 std::unique_ptr<World> make_mpi_world(const WorldOptions& options);
 
+// The ranks of `host` by NCCL, each with a CUDA device of its own, which is
+// `backend`'s; operands lie there. Communicators are made over `host`, and fail
+// with it. With `in_rank_order` the bits are those of the other worlds;
+// without, sums are NCCL's own, whose order, from three ranks on, depends on
+// how it works. What members bring is not compared: what does not fit fails
+// when `timeout` is over. A send may be over before its receiver has come.
+//
+// A communicator that sums has 16 MiB of device memory. Threads: as World; a
+// thread of its own watches. Throws kBadArgument where Cairn was built without
+// NCCL.
+struct NcclOptions {
+  std::chrono::milliseconds timeout{std::chrono::minutes{5}};
+  bool in_rank_order = true;
+};
+std::unique_ptr<World> make_nccl_world(World& host, Backend& backend,
+                                       const NcclOptions& options);
+
+bool nccl_is_built();
+
 // Whether mpirun started this process. Does not touch MPI.
 bool launched_by_mpi();
+
+// The MPI that would be used, "Open MPI v4.1.6"; "" where Cairn was built
+// without. Does not start it.
+std::string mpi_library();
 
 }  // namespace cairn

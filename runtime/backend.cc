@@ -14,6 +14,10 @@ std::vector<std::string> backend_names() {
   return {"cuda", "cpu", "sim"};
 }
 
+int devices_of(const std::string& name) {
+  return name == "cuda" ? cuda_devices() : 1;
+}
+
 std::unique_ptr<Backend> make_backend(const std::string& name,
                                       const BackendOptions& options) {
   if (name == "auto") return make_backend(backend_names().front(), options);

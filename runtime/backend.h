@@ -69,7 +69,13 @@ struct BackendOptions {
   // cuda: whether equal operands give equal bits, or sums may be added in
   // whatever order is fastest. Other backends always give equal bits.
   bool deterministic = true;
+  // cuda: which device, counted round and round those that there are, so that
+  // the ranks of a machine may give their numbers.
+  int device = 0;
 };
+
+// How many devices make_backend can choose from: of "cuda", those that work.
+int devices_of(const std::string& name);
 
 // The names of the backends that were built, the preferred one first.
 std::vector<std::string> backend_names();

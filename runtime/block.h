@@ -35,8 +35,8 @@ struct BatchShape {
 };
 
 // What making a group again costs: nothing else can (the boundary), a pass over
-// memory, or a matrix product or attention.
-enum class Remake : std::uint8_t { kNever, kElementwise, kMatrix };
+// memory, a matrix product, or attention, which takes longest for its bytes.
+enum class Remake : std::uint8_t { kNever, kElementwise, kMatrix, kAttention };
 
 struct GroupSpec {
   std::string name;

@@ -251,6 +251,18 @@ std::vector<Timed*> in_turn(std::vector<Timed>& all) {
   return turns;
 }
 
+void prepare_all(Bench& bench, std::vector<Timed>& all,
+                 const CalibrationOptions& options) {
+  constexpr std::size_t kTold = 100;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (options.progress && i % kTold == 0) {
+      options.progress("preparing operation " + std::to_string(i + 1) + " of " +
+                       std::to_string(all.size()));
+    }
+    bench.prepare(all[i]);
+  }
+}
+
 // Rounds over all operations: first those that warm up, then those that count.
 void run_rounds(Bench& bench, std::vector<Timed>& all,
                 const CalibrationOptions& options) {
@@ -262,7 +274,13 @@ void run_rounds(Bench& bench, std::vector<Timed>& all,
     warm += took;
   }
   for (Timed& timed : all) timed.seconds.clear();
-  for (int round = 0; round < options.repeats; ++round) bench.round(turns);
+  for (int round = 0; round < options.repeats; ++round) {
+    if (options.progress) {
+      options.progress("round " + std::to_string(round + 1) + " of " +
+                       std::to_string(options.repeats));
+    }
+    bench.round(turns);
+  }
 }
 
 // The least seconds of some calls of `work`.
@@ -302,7 +320,7 @@ std::map<std::string, MeasuredOp> measure(Backend& backend,
   std::vector<Timed> all;
   all.reserve(by_key.size());
   for (const auto& [key, op] : by_key) all.push_back(bench.placed(*op));
-  for (Timed& timed : all) bench.prepare(timed);
+  prepare_all(bench, all, options);
   run_rounds(bench, all, options);
   std::map<std::string, MeasuredOp> measured;
   auto timed = all.begin();

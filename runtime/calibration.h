@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -29,6 +30,8 @@ struct CalibrationOptions {
   // Calls in a row go through so much memory, as a step does, so that caches do
   // not make them faster than they will be.
   std::size_t spread_bytes = std::size_t{64} << 20;
+  // Told how far it is, in words, now and then.
+  std::function<void(const std::string&)> progress = {};
 };
 
 // By key_of, what each of `ops` takes, each key once. Operands lie in memory of

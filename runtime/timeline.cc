@@ -2,9 +2,18 @@
 
 #include <algorithm>
 
+#include "runtime/cuda/profiler_ranges.h"
 #include "runtime/error.h"
 
 namespace cairn {
+namespace {
+
+// Whether NVIDIA's profilers can show what is enqueued there.
+bool is_profiled(const Stream& stream) {
+  return stream.device().kind == Device::Kind::kCuda;
+}
+
+}  // namespace
 
 const char* name_of(Phase phase) {
   static constexpr std::array<const char*, kPhases> kNames = {
@@ -24,7 +33,11 @@ Timeline::Span Timeline::open(Stream& stream, Phase phase,
   }
   const int index = static_cast<int>(spans_.size());
   spans_.push_back(
-      {&stream, phase, std::string(name), parent, stream.record(), nullptr});
+      {&stream, phase, std::string(name), parent, nullptr, nullptr});
+  if (is_profiled(stream)) {
+    begin_profiler_range(phase, spans_.back().name.c_str());
+  }
+  spans_.back().begin = stream.record();
   open_.push_back(index);
   return {this, &stream, index};
 }
@@ -33,6 +46,7 @@ void Timeline::Span::close() {
   if (timeline_ == nullptr) return;
   Timeline& timeline = *std::exchange(timeline_, nullptr);
   timeline.spans_[static_cast<std::size_t>(index_)].end = stream_->record();
+  if (is_profiled(*stream_)) end_profiler_range();
   std::erase(timeline.open_, index_);
 }
 

@@ -4,6 +4,7 @@
     scripts/layouts.py             a cover: each pair of settings meets once
     scripts/layouts.py --all       every layout
     scripts/layouts.py --mpi       each as threads, then as processes by mpirun
+    scripts/layouts.py --device cuda   on CUDA devices, which ranks may share
 
 Pipeline depth, schedule, ZeRO stage, activations and launcher must not change
 the numbers at a given data degree D. The measure is a run on one rank that sums
@@ -25,13 +26,14 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT_S = 300
+SKIPPED = 77
 
 CHOICES = {
     "pipeline": (1, 2, 4),
     "data": (1, 2),
     "schedule": ("1f1b", "gpipe", "interleaved", "zb-h1"),
     "stage": (0, 1, 2, 3),
-    "activations": ("keep", "cheap", "boundary"),
+    "activations": ("keep", "cheap", "attention", "boundary"),
     "tied": ("true", "false"),
 }
 Layout = collections.namedtuple("Layout", CHOICES)
@@ -54,7 +56,7 @@ steps = 4
 global_batch = 16
 micro_batch = 2
 seed = 7
-device = "cpu"
+device = {device}
 threads = 1
 eval_every = 2
 eval_batches = 2
@@ -68,6 +70,10 @@ clip = 1.0
 
 class Failure(Exception):
     """What ends the script with 1."""
+
+
+class NoDevice(Exception):
+    """What ends the script with 77."""
 
 
 def every_layout():
@@ -125,6 +131,8 @@ def call(command):
     except subprocess.TimeoutExpired as late:
         raise Failure(f"no end after {TIMEOUT_S} s: {' '.join(command)}"
                       ) from late
+    if run.returncode == 2 and "no CUDA device was found" in run.stdout:
+        raise NoDevice("no CUDA device was found")
     if run.returncode != 0:
         raise Failure(f"exit {run.returncode}: {' '.join(command)}\n"
                       f"{run.stdout[-4000:]}")
@@ -133,7 +141,7 @@ def call(command):
 class Bench:
     """The text, the config and the command that all runs share."""
 
-    def __init__(self, cairn, folder):
+    def __init__(self, cairn, device, folder):
         self.cairn = cairn
         self.folder = folder
         train, valid = folder / "train.bin", folder / "valid.bin"
@@ -144,7 +152,8 @@ class Bench:
               "--valid", str(valid), "--valid-fraction", "0.2"])
         self.config = folder / "config.toml"
         self.config.write_text(CONFIG.format(train=json.dumps(str(train)),
-                                             valid=json.dumps(str(valid))))
+                                             valid=json.dumps(str(valid)),
+                                             device=json.dumps(device)))
 
     def run(self, name, options, launch=()):
         directory = self.folder / name
@@ -235,7 +244,7 @@ def run_all(bench, layouts, args):
                            weights]), flush=True)
                 compare(f"{' '.join(settings(layout))} as {launcher}",
                         measures[layout.data, layout.tied], result)
-        except Failure:
+        except (Failure, NoDevice):
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return len(jobs), len(keys)
@@ -251,6 +260,7 @@ def arguments():
     table.add_argument("--all", action="store_true", help="every layout")
     parser.add_argument("--mpi", action="store_true",
                         help="each layout under mpirun as well")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cairn", default=ROOT / "build/launcher/cairn")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(),
                         help="runs at a time")
@@ -270,10 +280,15 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cairn-layouts-"))
     start = time.monotonic()
     try:
-        runs, measures = run_all(Bench(args.cairn, folder), layouts, args)
+        runs, measures = run_all(
+            Bench(args.cairn, args.device, folder), layouts, args)
     except Failure as failure:
         print(f"\n{failure}\n\nthe runs are in {folder}")
         sys.exit(1)
+    except NoDevice as absence:
+        shutil.rmtree(folder)
+        print(absence)
+        sys.exit(SKIPPED)
     shutil.rmtree(folder)
     print(f"\n{runs} runs of {len(layouts)} layouts, each the same to the bit "
           f"as its one of {measures} runs on one rank "

@@ -32,3 +32,20 @@ if(NOT CAIRN_SANITIZE AND NOT CAIRN_FUZZ AND EXISTS ${example}/main.cc)
   set_tests_properties(install.custom_block PROPERTIES
     LABELS install TIMEOUT 600)
 endif()
+
+# A node's view: the bundle, moved, without the libraries that it carries.
+if(NOT CAIRN_SANITIZE AND NOT CAIRN_FUZZ)
+  add_test(NAME bundle.make
+    COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target bundle)
+  set_tests_properties(bundle.make PROPERTIES
+    LABELS install TIMEOUT 600 FIXTURES_SETUP bundle)
+  set(libraries /usr/local/cuda/lib64)
+  if(CAIRN_HAS_CUDA)
+    set(libraries ${CUDAToolkit_LIBRARY_DIR})
+  endif()
+  add_test(NAME bundle.runs_elsewhere
+    COMMAND Python3::Interpreter -B ${CMAKE_CURRENT_LIST_DIR}/bundle_test.py
+      ${PROJECT_BINARY_DIR} --cuda ${libraries})
+  set_tests_properties(bundle.runs_elsewhere PROPERTIES
+    LABELS install TIMEOUT 300 FIXTURES_REQUIRED bundle SKIP_RETURN_CODE 77)
+endif()

@@ -1,20 +1,44 @@
-# Tests of the CUDA backend: one program that needs a device, and is skipped
-# (exit 77) where there is none.
+# Tests of the CUDA backend and of ranks on its devices: one program that needs
+# a device, and is skipped (exit 77) where there is none.
 if(CAIRN_SANITIZE)
   return()
 endif()
 if(CAIRN_HAS_CUDA)
   file(GLOB sources CONFIGURE_DEPENDS
-    ${CMAKE_CURRENT_SOURCE_DIR}/runtime/cuda/*.cc)
-  add_executable(cairn_cuda_tests ${sources})
+    ${CMAKE_CURRENT_SOURCE_DIR}/runtime/cuda/*.cc
+    ${CMAKE_CURRENT_SOURCE_DIR}/parallel/cuda/*.cc
+    ${CMAKE_CURRENT_SOURCE_DIR}/launcher/cuda/*.cc)
+  add_executable(cairn_cuda_tests ${sources}
+    parallel/communicator_suite.cc parallel/communicator_failures.cc
+    launcher/rank_threads.cc)
   target_include_directories(cairn_cuda_tests PRIVATE
     runtime/cuda ${CUDAToolkit_INCLUDE_DIRS})
   target_link_libraries(cairn_cuda_tests PRIVATE
     cairn_test_support cairn_test_options)
   add_test(NAME cuda.suite COMMAND cairn_cuda_tests)
+
+  # What a profiler sees: a library that NVTX loads stands in for one.
+  set(nvtx ${CMAKE_CURRENT_SOURCE_DIR}/runtime/cuda/nvtx)
+  add_library(cairn_nvtx_injection MODULE ${nvtx}/injection.cc)
+  target_include_directories(cairn_nvtx_injection SYSTEM PRIVATE
+    ${CUDAToolkit_INCLUDE_DIRS})
+  add_executable(cairn_nvtx_tests ${nvtx}/profiler_ranges_test.cc)
+  target_compile_definitions(cairn_nvtx_tests PRIVATE
+    CAIRN_NVTX_INJECTION="$<TARGET_FILE:cairn_nvtx_injection>")
+  target_link_libraries(cairn_nvtx_tests PRIVATE
+    cairn_test_options GTest::gtest_main)
+  add_dependencies(cairn_nvtx_tests cairn_nvtx_injection)
+  add_test(NAME cuda.profiler_ranges COMMAND cairn_nvtx_tests)
+  if(TARGET cairn AND MPI_CXX_FOUND)
+    add_test(NAME cuda.layouts
+      COMMAND Python3::Interpreter -B ${PROJECT_SOURCE_DIR}/scripts/layouts.py
+        --mpi --device cuda --jobs 4 --cairn $<TARGET_FILE:cairn>)
+  endif()
 else()
   add_test(NAME cuda.suite
     COMMAND sh -c "echo 'Cairn was built without CUDA'; exit 77")
 endif()
-set_tests_properties(cuda.suite PROPERTIES
+get_property(tests DIRECTORY PROPERTY TESTS)
+list(FILTER tests INCLUDE REGEX "^cuda\\.")
+set_tests_properties(${tests} PROPERTIES
   LABELS cuda TIMEOUT 900 SKIP_RETURN_CODE 77)

@@ -14,6 +14,13 @@ Policy policy_named(const std::string& name) {
                                                   : Keeping::kKeep;
     };
   }
+  if (name == "attention") {
+    return [](const SlotKey&, const GroupSpec& group) {
+      const bool kept =
+          group.remake == Remake::kNever || group.remake == Remake::kAttention;
+      return kept ? Keeping::kKeep : Keeping::kRecompute;
+    };
+  }
   if (name == "boundary") {
     return [](const SlotKey&, const GroupSpec& group) {
       return group.remake == Remake::kNever ? Keeping::kKeep
@@ -21,11 +28,12 @@ Policy policy_named(const std::string& name) {
     };
   }
   throw Error(Code::kBadArgument, "no activation policy is named \"" + name +
-                                      "\"; there are keep, cheap, boundary");
+                                      "\"; there are keep, cheap, attention, "
+                                      "boundary");
 }
 
 std::vector<std::string> policy_names() {
-  return {"keep", "cheap", "boundary"};
+  return {"keep", "cheap", "attention", "boundary"};
 }
 
 }  // namespace cairn

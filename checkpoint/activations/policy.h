@@ -23,7 +23,8 @@ enum class Keeping : std::uint8_t {
 using Policy = std::function<Keeping(const SlotKey&, const GroupSpec&)>;
 
 // "keep": everything. "cheap": what a pass over memory can make is made again
-// (norms, activations). "boundary": only block inputs are kept. Throws
+// (norms, activations). "attention": of what blocks save beside their inputs,
+// what attention gave is kept. "boundary": only block inputs are. Throws
 // kBadArgument for another name, with these.
 Policy policy_named(const std::string& name);
 

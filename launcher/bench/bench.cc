@@ -1,6 +1,7 @@
 #include "launcher/bench.h"
 
 #include <algorithm>
+#include <ostream>
 #include <thread>
 
 #include "launcher/bench/exchanges.h"
@@ -9,6 +10,7 @@
 #include "launcher/bench/issue.h"
 #include "launcher/costs.h"
 #include "runtime/calibration.h"
+#include "runtime/device_report.h"
 
 namespace cairn {
 namespace {
@@ -63,6 +65,11 @@ struct CeilingOps {
   std::optional<LinearForward> bf16;
 };
 
+void tell(const BenchRequest& request, const std::string& what) {
+  if (request.progress == nullptr) return;
+  *request.progress << "cairn: measuring " << what << "\n" << std::flush;
+}
+
 double rate_of(const KernelOp& op, const Measured& measured) {
   const MeasuredOp& found = measured.at(key_of(op));
   const OpProfile& profile = found.profile;
@@ -77,9 +84,14 @@ Ceilings ceilings_of(const CeilingOps& ops, const Measured& measured) {
   return ceilings;
 }
 
-CalibrationOptions calibration_of(Device::Kind device) {
+CalibrationOptions calibration_of(const BenchRequest& request) {
   CalibrationOptions options;
-  if (!is_cuda(device)) return options;
+  if (request.progress != nullptr) {
+    options.progress = [out = request.progress](const std::string& text) {
+      *out << "cairn: " << text << "\n" << std::flush;
+    };
+  }
+  if (!is_cuda(request.device)) return options;
   options.repeats = 7;
   options.least = 3e-4;
   options.warm_up = 2;
@@ -109,7 +121,7 @@ Measured measure_by(int ranks, const BenchRequest& request,
     threads.emplace_back([&] {
       const auto backend =
           make_backend(name_of(request.device), request.backend);
-      table = measure(*backend, ops, calibration_of(request.device));
+      table = measure(*backend, ops, calibration_of(request));
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -220,8 +232,7 @@ void bench_copies(const BenchRequest& request, BenchReport& report) {
 void bench_exchanges(const BenchRequest& request, BenchReport& report) {
   report.ranks =
       request.run == nullptr ? 1 : request.run->options.parallel.world();
-  report.exchanges =
-      measure_exchanges(request.device, request.backend, report.ranks);
+  report.exchanges = measure_exchanges(request, report.ranks);
   report.costs.link =
       link_of(report.exchanges, report.ranks, report.costs.link);
 }
@@ -246,15 +257,25 @@ double BenchReport::floor_seconds() const {
 
 BenchReport run_bench(const BenchRequest& request) {
   BenchReport report;
-  report.device = name_of(request.device);
+  report.device = is_cuda(request.device)
+                      ? card_of({request.device, request.backend.device}).name
+                      : name_of(request.device);
   report.costs = default_costs(request.device);
   if (request.kernels) bench_kernels(request, report);
-  if (request.copies) bench_copies(request, report);
+  if (request.copies) {
+    tell(request, "copies");
+    bench_copies(request, report);
+  }
   if (request.collectives) bench_exchanges(request, report);
   if (request.kernels && is_cuda(request.device)) {
+    tell(request, "how fast the host enqueues");
     measure_issue(request.device, request.backend, report.costs);
   }
-  report.costs.source = "measured on " + report.device;
+  report.costs.source =
+      "measured on " + report.device +
+      (is_cuda(request.device) && !request.backend.deterministic
+           ? ", not deterministic"
+           : "");
   return report;
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 
+#include "launcher/transport.h"
 #include "parallel/worlds.h"
 
 namespace cairn {
@@ -21,12 +22,15 @@ constexpr int kRepeats = 7;
 // One rank's end: the whole tensor, its part, and who takes part.
 class End {
  public:
-  End(World& world, Device::Kind device, const BackendOptions& options)
-      : backend_(make_backend(name_of(device), options)),
-        stream_(backend_->make_stream("exchange")) {
-    std::vector<int> ranks(static_cast<std::size_t>(world.size()));
+  End(World& host, const BenchRequest& request)
+      : backend_(make_backend(name_of(request.device),
+                              options_of(request, host.rank()))),
+        stream_(backend_->make_stream("exchange")),
+        world_(make_device_world(request.config, host, *backend_,
+                                 {host.rank(), host.size()})) {
+    std::vector<int> ranks(static_cast<std::size_t>(host.size()));
     std::iota(ranks.begin(), ranks.end(), 0);
-    group_ = world.make("bench", ranks);
+    group_ = (world_ ? *world_ : host).make("bench", ranks);
   }
 
   // Seconds of one exchange, as this rank saw it, in each of some timings.
@@ -53,6 +57,12 @@ class End {
   }
 
  private:
+  static BackendOptions options_of(const BenchRequest& request, int rank) {
+    BackendOptions options = request.backend;
+    options.device = rank;
+    return options;
+  }
+
   void enqueue(Exchange kind, const TensorView& whole, const TensorView& part) {
     const int rank = group_->group().rank;
     switch (kind) {
@@ -72,6 +82,7 @@ class End {
 
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Stream> stream_;
+  std::unique_ptr<World> world_;  // over the host's; or none
   std::unique_ptr<Communicator> group_;
 };
 
@@ -113,8 +124,7 @@ const ExchangeRate& rate_of(const std::vector<ExchangeRate>& rates,
 
 }  // namespace
 
-std::vector<ExchangeRate> measure_exchanges(Device::Kind device,
-                                            const BackendOptions& options,
+std::vector<ExchangeRate> measure_exchanges(const BenchRequest& request,
                                             int ranks) {
   if (ranks < 2) return {};
   const auto worlds = make_thread_worlds(ranks, {});
@@ -124,7 +134,7 @@ std::vector<ExchangeRate> measure_exchanges(Device::Kind device,
   for (std::size_t r = 0; r < worlds.size(); ++r) {
     threads.emplace_back([&, r] {
       try {
-        End end(*worlds[r], device, options);
+        End end(*worlds[r], request);
         auto rates = rates_of(end, ranks);
         if (r == 0) first = std::move(rates);
       } catch (const std::exception& error) {

@@ -9,8 +9,7 @@
 namespace cairn {
 
 // By so many ranks, each a thread with a backend of its own; none for one rank.
-std::vector<ExchangeRate> measure_exchanges(Device::Kind device,
-                                            const BackendOptions& options,
+std::vector<ExchangeRate> measure_exchanges(const BenchRequest& request,
                                             int ranks);
 
 // The link that a cost model needs to give such times, or `otherwise` without

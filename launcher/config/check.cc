@@ -8,6 +8,7 @@
 #include "launcher/byte_size.h"
 #include "launcher/config.h"
 #include "launcher/config/schema.h"
+#include "parallel/worlds.h"
 #include "runtime/backend.h"
 #include "runtime/error.h"
 
@@ -149,14 +150,13 @@ void check_schedule(const Config& config) {
                  std::to_string(config.train.steps));
 }
 
-// Ranks exchange host memory, so that a device serves a run of one rank.
-void check_device(const Config& config) {
-  if (config.train.device != "cuda") return;
-  const std::int64_t ranks = config.parallel.pipeline * config.parallel.data;
-  check_that(ranks == 1,
-             "train.device = \"cuda\" takes a run of one rank, and "
-             "parallel.pipeline times parallel.data is " +
-                 std::to_string(ranks) + "; the nearest device is \"cpu\"");
+void check_transport(const Config& config) {
+  if (config.parallel.transport != "nccl") return;
+  check_that(device_of(config) == Device::Kind::kCuda,
+             "parallel.transport = \"nccl\" carries what lies on CUDA devices, "
+             "and train.device = \"" +
+                 config.train.device +
+                 "\" is the cpu here; the nearest choice is \"auto\"");
 }
 
 void check_run(const Config& config) {
@@ -183,11 +183,14 @@ void check(const Config& config) {
   check_batches(config);
   check_parallel(config);
   check_schedule(config);
-  check_device(config);
+  check_transport(config);
   check_run(config);
 }
 
 void check_device_is_here(const Config& config) {
+  check_that(config.parallel.transport != "nccl" || nccl_is_built(),
+             "parallel.transport = \"nccl\", and Cairn was built without NCCL; "
+             "install libnccl-dev and build again, or choose \"host\"");
   if (config.train.device != "cuda") return;
   const auto names = backend_names();
   const bool built =
@@ -201,9 +204,8 @@ void check_device_is_here(const Config& config) {
 }
 
 Device::Kind device_of(const Config& config) {
-  const bool alone = config.parallel.pipeline * config.parallel.data == 1;
-  const bool best = config.train.device == "auto" && alone &&
-                    backend_names().front() == "cuda";
+  const bool best =
+      config.train.device == "auto" && backend_names().front() == "cuda";
   return best || config.train.device == "cuda" ? Device::Kind::kCuda
                                                : Device::Kind::kCpu;
 }

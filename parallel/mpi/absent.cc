@@ -5,6 +5,8 @@
 
 namespace cairn {
 
+std::string mpi_library() { return ""; }
+
 std::unique_ptr<World> make_mpi_world(const WorldOptions& /*options*/) {
   throw Error(Code::kBadArgument,
               "ranks as MPI processes were asked for, and Cairn was built "

@@ -2,6 +2,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
+
 #include "runtime/cuda/cuda_kernels.h"
 #include "runtime/cuda/cuda_memory.h"
 #include "runtime/cuda/cuda_stream.h"
@@ -43,10 +45,13 @@ class CudaBackend final : public Backend {
   static void copy(Stream& stream, void* to, const void* from,
                    std::size_t bytes) {
     if (bytes == 0) return;
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault,
-                          cuda_native(stream)),
-          "copying " + std::to_string(bytes) + " bytes on stream " +
-              stream.name());
+    cuda_stream(stream).issue([&stream, to, from, bytes](cudaStream_t native) {
+      const cudaError_t status =
+          cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, native);
+      if (status == cudaSuccess) return;
+      check(status, "copying " + std::to_string(bytes) + " bytes on stream " +
+                        stream.name());
+    });
   }
 
   int device_;
@@ -59,7 +64,11 @@ class CudaBackend final : public Backend {
 
 bool cuda_is_built() { return true; }
 
+// This is what first wakes the driver, which then reads how many queues a
+// device is to have: 8 if nobody says. Streams share them, and one that waits
+// for another rank holds back those that share its queue.
 int cuda_devices() {
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", /*replace=*/0);
   int count = 0;
   const bool works = cudaGetDeviceCount(&count) == cudaSuccess;
   static_cast<void>(cudaGetLastError());
@@ -67,7 +76,10 @@ int cuda_devices() {
 }
 
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
-  if (cuda_devices() > 0) return std::make_unique<CudaBackend>(0, options);
+  const int devices = cuda_devices();
+  if (devices > 0) {
+    return std::make_unique<CudaBackend>(options.device % devices, options);
+  }
   throw Error(Code::kBadArgument,
               "the backend 'cuda' was asked for, and no CUDA device was found; "
               "nvidia-smi lists those that the driver knows");

@@ -52,7 +52,8 @@ void* CudaMemory::allocate(std::size_t bytes, Owner owner, Stream& stream) {
 }
 
 void CudaMemory::deallocate(void* address, std::size_t /*bytes*/,
-                            Owner /*owner*/, Stream& /*stream*/) noexcept {
+                            Owner /*owner*/, Stream& stream) noexcept {
+  cuda_native(stream);  // CUDA waits only for what was issued
   static_cast<void>(cudaFree(address));
 }
 

@@ -12,22 +12,6 @@ namespace {
 
 constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
 
-struct HostWork {
-  std::shared_ptr<FailureLog> log;
-  std::uint64_t number;
-  std::function<void()> work;
-};
-
-void run_host_work(void* argument) {
-  const std::unique_ptr<HostWork> host(static_cast<HostWork*>(argument));
-  if (host->log->until(host->number)) return;
-  try {
-    host->work();
-  } catch (...) {
-    host->log->fail(host->number, std::current_exception());
-  }
-}
-
 }  // namespace
 
 std::uint64_t FailureLog::count() {
@@ -82,19 +66,28 @@ void FailureLog::forget() {
   sources_.clear();
 }
 
-CudaEvent::CudaEvent(cudaStream_t stream, std::shared_ptr<FailureLog> log)
+CudaEvent::CudaEvent(std::shared_ptr<FailureLog> log, unsigned flags)
     : log_(std::move(log)), number_(log_->now()) {
   cudaEvent_t made = nullptr;
-  check(cudaEventCreate(&made), "making an event");
+  check(cudaEventCreateWithFlags(&made, flags), "making an event");
   event_ = Handle<cudaEvent_t, cudaEventDestroy>(made);
-  check(cudaEventRecord(made, stream), "recording an event");
+}
+
+// An event that could not be recorded counts as issued: CUDA takes it for one
+// that was reached.
+void CudaEvent::issue(cudaStream_t stream) {
+  const cudaError_t status = cudaEventRecord(event_.get(), stream);
+  issued_.store(1, std::memory_order_release);
+  issued_.notify_all();
+  check(status, "recording an event");
 }
 
 bool CudaEvent::reached() const {
-  return cudaEventQuery(event_.get()) != cudaErrorNotReady;
+  return issued() && cudaEventQuery(event_.get()) != cudaErrorNotReady;
 }
 
 void CudaEvent::synchronize() {
+  await_issue();
   check(cudaEventSynchronize(event_.get()), "waiting for an event");
   if (const auto failed = failure()) std::rethrow_exception(failed);
 }
@@ -113,7 +106,8 @@ double CudaEvent::seconds_since(const Event& earlier) const {
 CudaStream::CudaStream(std::string name, int device)
     : name_(std::move(name)),
       device_(device),
-      log_(std::make_shared<FailureLog>()) {
+      log_(std::make_shared<FailureLog>()),
+      lane_(name_, device) {
   check(cudaSetDevice(device), "choosing " + to_text(this->device()));
   cudaStream_t made = nullptr;
   check(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking),
@@ -122,12 +116,15 @@ CudaStream::CudaStream(std::string name, int device)
 }
 
 CudaStream::~CudaStream() {
+  lane_.settle();
   static_cast<void>(cudaStreamSynchronize(stream_.get()));
   log_->forget();  // logs and events may hold each other
 }
 
 std::shared_ptr<Event> CudaStream::record() {
-  return std::make_shared<CudaEvent>(stream_.get(), log_);
+  auto event = std::make_shared<CudaEvent>(log_);
+  issue([event](cudaStream_t stream) { event->issue(stream); });
+  return event;
 }
 
 void CudaStream::wait(std::shared_ptr<Event> event) {
@@ -136,29 +133,64 @@ void CudaStream::wait(std::shared_ptr<Event> event) {
     enqueue_host([event = std::move(event)] { event->synchronize(); });
     return;
   }
-  check(cudaStreamWaitEvent(stream_.get(), own->native(), 0),
-        "making stream " + name_ + " wait");
+  const auto hold = [this, own] {
+    own->await_issue();
+    check(cudaStreamWaitEvent(stream_.get(), own->native(), 0),
+          "making stream " + name_ + " wait");
+  };
+  if (lane_.idle() && own->issued()) {
+    hold();
+  } else {
+    queue(hold);
+  }
   log_->inherit(std::move(own));
 }
 
+CudaPlace CudaStream::place() {
+  cudaStream_t stream = native();
+  return {stream,
+          [log = log_, number = log_->count()](std::exception_ptr failure) {
+            log->fail(number, std::move(failure));
+          }};
+}
+
+void CudaStream::queue(std::function<void()> work) {
+  lane_.enqueue([this, work = std::move(work), number = log_->now()] {
+    perform(number, work);
+  });
+}
+
+// A failure of what stands before keeps the work from being done.
 void CudaStream::enqueue_host(std::function<void()> work) {
-  auto host = std::make_unique<HostWork>();
-  host->log = log_;
-  host->number = log_->count();
-  host->work = std::move(work);
-  check(cudaLaunchHostFunc(stream_.get(), run_host_work, host.get()),
-        "enqueueing host work on stream " + name_);
-  static_cast<void>(host.release());  // run_host_work owns it
+  auto before = std::make_shared<CudaEvent>(
+      log_, cudaEventBlockingSync | cudaEventDisableTiming);
+  lane_.enqueue([this, before, work = std::move(work), number = log_->count()] {
+    perform(number, [&] {
+      before->issue(stream_.get());
+      before->synchronize();
+      work();
+    });
+  });
+}
+
+void CudaStream::perform(std::uint64_t number,
+                         const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    log_->fail(number, std::current_exception());
+  }
 }
 
 void CudaStream::synchronize() {
+  lane_.settle();
   check(cudaStreamSynchronize(stream_.get()),
         "work on stream " + name_ + " of " + to_text(device()));
   if (const auto failure = log_->until(kAll)) std::rethrow_exception(failure);
 }
 
-cudaStream_t cuda_native(Stream& stream) {
-  if (auto* own = dynamic_cast<CudaStream*>(&stream)) return own->native();
+CudaStream& cuda_stream(Stream& stream) {
+  if (auto* own = dynamic_cast<CudaStream*>(&stream)) return *own;
   throw Error(Code::kBadArgument,
               "a stream of " + to_text(stream.device()) + " was given to cuda");
 }

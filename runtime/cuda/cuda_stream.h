@@ -2,20 +2,28 @@
 // every later call says so; host work that throws fails its own stream and
 // those that wait for it. Kernels behind failed host work still run: what they
 // make is never looked at, since synchronize throws.
+//
+// Host work may wait for as long as it likes, for other ranks too: a thread of
+// the stream does it (host_lane.h). Behind host work that is not over, marks,
+// waits and copies are only queued, and who enqueues a kernel waits.
 
 #pragma once
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/cuda/handle.h"
+#include "runtime/cuda/host_lane.h"
+#include "runtime/cuda_place.h"
 #include "runtime/stream.h"
 
 namespace cairn {
@@ -49,7 +57,14 @@ class FailureLog {
 
 class CudaEvent final : public Event {
  public:
-  CudaEvent(cudaStream_t stream, std::shared_ptr<FailureLog> log);
+  explicit CudaEvent(std::shared_ptr<FailureLog> log,
+                     unsigned flags = cudaEventDefault);
+
+  // Marks the end of what was issued to `stream`. Until then nobody can wait
+  // for it on a device, only for await_issue.
+  void issue(cudaStream_t stream);
+  bool issued() const { return issued_.load(std::memory_order_acquire) != 0; }
+  void await_issue() const { issued_.wait(0, std::memory_order_acquire); }
 
   bool reached() const override;
   void synchronize() override;
@@ -62,6 +77,7 @@ class CudaEvent final : public Event {
   Handle<cudaEvent_t, cudaEventDestroy> event_;
   std::shared_ptr<FailureLog> log_;
   std::uint64_t number_;
+  std::atomic<std::uint32_t> issued_ = 0;
 };
 
 class CudaStream final : public Stream {
@@ -79,17 +95,41 @@ class CudaStream final : public Stream {
   void enqueue_host(std::function<void()> work) override;
   void synchronize() override;
 
-  cudaStream_t native() const { return stream_.get(); }
+  // Everything enqueued so far is issued when it returns.
+  cudaStream_t native() {
+    lane_.settle();
+    return stream_.get();
+  }
+
+  // The end of the stream, for a library that enqueues there itself.
+  CudaPlace place();
+
+  // Calls `call` with CUDA's stream, now or when its turn comes; what it throws
+  // fails the stream.
+  template <typename Call>
+  void issue(Call call) {
+    if (lane_.idle()) return call(stream_.get());
+    queue([this, call = std::move(call)] { call(stream_.get()); });
+  }
 
  private:
+  void queue(std::function<void()> work);
+  void perform(std::uint64_t number, const std::function<void()>& work);
+
   std::string name_;
   int device_;
   std::shared_ptr<FailureLog> log_;
   Handle<cudaStream_t, cudaStreamDestroy> stream_;
+  HostLane lane_;  // last: it ends before what it works on
 };
 
-// The stream as CUDA's own; the one downcast of this body. Throws kBadArgument,
-// naming the device, when it is another's.
-cudaStream_t cuda_native(Stream& stream);
+// The stream as this body's; its one downcast. Throws kBadArgument, naming the
+// device, when it is another's.
+CudaStream& cuda_stream(Stream& stream);
+
+// The stream as CUDA's own.
+inline cudaStream_t cuda_native(Stream& stream) {
+  return cuda_stream(stream).native();
+}
 
 }  // namespace cairn

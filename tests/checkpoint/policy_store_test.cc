@@ -26,13 +26,14 @@ TEST(PolicyNamed, KeepsFewerGroupsFromKeepToBoundary) {
     kept.push_back(bytes);
   }
 
-  // In units of one row of the residual stream: 16 + statistics, 10, 1.
+  // In units of one row of the residual stream: 16 + statistics, 10, 2, 1.
   const std::size_t row = 4 * 8 * sizeof(float);
   const std::size_t stats = 2 * 4 * sizeof(float);
   const std::size_t lse = 4 * 2 * sizeof(float);
   EXPECT_EQ(kept[0], 16 * row + 2 * stats + lse);
   EXPECT_EQ(kept[1], 10 * row + lse);
-  EXPECT_EQ(kept[2], row);
+  EXPECT_EQ(kept[2], 2 * row + lse);
+  EXPECT_EQ(kept[3], row);
 }
 
 TEST(PolicyNamed, NamesThePoliciesThereAre) {
@@ -42,29 +43,30 @@ TEST(PolicyNamed, NamesThePoliciesThereAre) {
   } catch (const Error& error) {
     EXPECT_EQ(error.message(),
               "no activation policy is named \"some\"; there are keep, cheap, "
-              "boundary");
+              "attention, boundary");
   }
 }
 
-// A block of three groups that counts how it is asked to make them again.
+// A block of four groups that counts how it is asked to make them again.
 class Counting final : public Block {
  public:
   std::vector<ParameterSpec> parameters() const override { return {}; }
   std::vector<GroupSpec> groups(const BatchShape&, DType) const override {
     return {{"input", Remake::kNever, 4},
             {"normed", Remake::kElementwise, 4},
-            {"product", Remake::kMatrix, 4}};
+            {"product", Remake::kMatrix, 4},
+            {"mixed", Remake::kAttention, 4}};
   }
   Shape output_shape(const BatchShape&) const override { return {1}; }
   Tensor forward(const Call& call, const Tensor& input,
                  Saved* saved) const override {
-    saved->groups.assign(3, {input, {}});
+    saved->groups.assign(4, {input, {}});
     rebuild(call, *saved);
     return input;
   }
   void rebuild(const Call& call, Saved& saved) const override {
     ++rebuilds;
-    for (int g = 1; g < 3; ++g) {
+    for (int g = 1; g < 4; ++g) {
       if (saved.has(g)) continue;
       remade.push_back(g);
       saved.groups[g].tensor = call.make(Owner::kActivations, {1});
@@ -98,7 +100,7 @@ class Store : public testing::Test {
     static_cast<void>(block.forward(call, input, &saved));
     store.put({0, 2, 1}, block, call, std::move(saved));
     const Saved back = store.take({0, 2, 1}, block, call);
-    for (int g = 0; g < 3; ++g) EXPECT_TRUE(back.has(g)) << g;
+    for (int g = 0; g < 4; ++g) EXPECT_TRUE(back.has(g)) << g;
     return block.remade;
   }
 
@@ -110,7 +112,8 @@ class Store : public testing::Test {
 TEST_F(Store, HasOnlyWhatThePolicyDroppedMadeAgain) {
   EXPECT_EQ(remade_under("keep"), std::vector<int>{});
   EXPECT_EQ(remade_under("cheap"), std::vector<int>{1});
-  EXPECT_EQ(remade_under("boundary"), (std::vector<int>{1, 2}));
+  EXPECT_EQ(remade_under("attention"), (std::vector<int>{1, 2}));
+  EXPECT_EQ(remade_under("boundary"), (std::vector<int>{1, 2, 3}));
 }
 
 TEST_F(Store, GivesASlotBackOnceOnly) {

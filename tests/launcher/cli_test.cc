@@ -72,6 +72,11 @@ TEST(CommandLine, ReadsDataPrepare) {
   EXPECT_EQ(prepare.valid_fraction, 0.1);
 }
 
+TEST(CommandLine, ReadsDoctor) {
+  EXPECT_FALSE(std::get<DoctorCommand>(parse({"doctor"})).json);
+  EXPECT_TRUE(std::get<DoctorCommand>(parse({"doctor", "--json"})).json);
+}
+
 TEST(CommandLine, HelpsAndTellsItsVersion) {
   const auto text = [](const std::vector<const char*>& words) {
     return std::get<PrintCommand>(parse(words)).text;

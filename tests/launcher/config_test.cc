@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "launcher/config/schema.h"
+#include "parallel/worlds.h"
 #include "runtime/error.h"
 
 namespace cairn {
@@ -135,8 +136,33 @@ TEST(Config, SaysWhereTheTextIsNotToml) {
   EXPECT_EQ(parse_message("[model]\nlayers == 3")
                 .rfind("run.toml:2:9: not TOML: ", 0),
             0U);
+  EXPECT_EQ(parse_message("[\n,").rfind("run.toml: not TOML: ", 0), 0U);
   EXPECT_EQ(message_of([] { load_config("/no/such.toml"); }),
             "config /no/such.toml cannot be read: No such file or directory");
+}
+
+TEST(Config, TakesCharactersBeyondAsciiInQuotesAndCommentsOnly) {
+  for (const char* const bare :
+       {"[data]\n\u00e9 = 1", "[data]\ntrain = \u00e9",
+        "[run]\nname = \"a\" \ufefe", "S=+'SS''9+''\u0394"}) {
+    EXPECT_NE(parse_message(bare).find(": not TOML: "), std::string::npos)
+        << bare;
+  }
+  EXPECT_EQ(parse_message("[run]\n'n\u00e9' = 1"),
+            "run.toml:2: unknown key run.n\u00e9; the nearest known key is "
+            "run.name");
+  EXPECT_EQ(set_message("train.steps=\u00e9"),
+            "--set train.steps=\u00e9: the value is not TOML; train.steps "
+            "takes a whole number from 1 to 1000000000000");
+  EXPECT_EQ(parse_message("[run]\nname = '\xe9'").rfind("run.toml: ", 0), 0U);
+
+  const Config config = parse_config(
+      "# \u00e9\n[data]\ntrain = \"d\u00e9 # \\\" '%41\\u0025 \"\n"
+      "valid = '\ufefe\\'\n[run]\nname = \"\"\"\u00e9\"\"\"",
+      "run.toml");
+  EXPECT_EQ(config.data.train, "d\u00e9 # \" '%41% ");
+  EXPECT_EQ(config.data.valid, "\ufefe\\");
+  EXPECT_EQ(config.run.name, "\u00e9");
 }
 
 TEST(Config, ComparesValuesWithEachOther) {
@@ -161,6 +187,14 @@ TEST(Config, ComparesValuesWithEachOther) {
   EXPECT_EQ(check_message({"train.steps=10"}),
             "optimizer.warmup = 100 is above train.steps = 10; the longest "
             "warmup is 10");
+  EXPECT_EQ(check_message({"parallel.transport=nccl", "train.device=cpu"}),
+            nccl_is_built()
+                ? "parallel.transport = \"nccl\" carries what lies on CUDA "
+                  "devices, and train.device = \"cpu\" is the cpu here; the "
+                  "nearest choice is \"auto\""
+                : "parallel.transport = \"nccl\", and Cairn was built without "
+                  "NCCL; install libnccl-dev and build again, or choose "
+                  "\"host\"");
   EXPECT_EQ(check_message({"train.eval_every=5"}),
             "train.eval_every = 5 needs data.valid, which is empty; name "
             "token shards or set eval_every to 0");

@@ -76,7 +76,7 @@ class Bits : public testing::TestWithParam<Case> {
 TEST_P(Bits, AreTheSameUnderEveryActivationPolicy) {
   const Trained keep = train(config_, "keep", 2);
 
-  for (const char* policy : {"cheap", "boundary"}) {
+  for (const char* policy : {"cheap", "attention", "boundary"}) {
     const Trained other = train(config_, policy, 2);
     EXPECT_EQ(other.hash, keep.hash) << policy;
     EXPECT_EQ(other.losses, keep.losses) << policy;
@@ -155,8 +155,7 @@ TEST_P(Memory, PeaksAtWhatThePlanSaidToTheByteAndThenAsksForNoMore) {
   EXPECT_EQ(upstream.total(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, Memory,
-                         testing::Values("keep", "cheap", "boundary"),
+INSTANTIATE_TEST_SUITE_P(Policies, Memory, testing::ValuesIn(policy_names()),
                          [](const auto& test) { return test.param; });
 
 std::size_t arena_bytes(const PlanRequest& request, const std::string& policy) {

@@ -93,6 +93,22 @@ TEST_P(Layouts, GiveTheBitsOfOneRankWithUntiedEmbeddings) {
                    GetParam().dtype == DType::kF32 ? "cheap" : "keep boundary");
 }
 
+TEST(StagedLayouts, GiveTheBitsOfOneRankToo) {
+  const Model model(built_in_families().make(tiny("gpt2", true)));
+  const Trained want = reference(model, 2);
+
+  for (const int pipeline : {1, 2}) {
+    for (const int sharding : {0, 3}) {
+      EngineOptions options = small_steps(2);
+      options.parallel.pipeline = pipeline;
+      options.parallel.sharding = sharding;
+      const Trained found =
+          train_on_ranks(model, "boundary", options, 3, {"cpu", "host"});
+      EXPECT_TRUE(found == want) << pipeline << " " << sharding;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Tables, Layouts,
     testing::Values(Table{1, 1, "1f1b", 1}, Table{1, 2, "1f1b", 1},

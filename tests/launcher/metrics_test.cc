@@ -36,10 +36,26 @@ TEST(Metrics, HaveEveryKeyAndNullForWhatIsNotFinite) {
   EXPECT_EQ(step_line(record),
             "{\"step\":3,\"loss\":null,\"grad_norm\":0,\"lr\":0,\"tokens\":0,"
             "\"tokens_per_s\":0,\"step_ms\":0,\"mfu\":null,"
+            "\"power_w\":null,\"joules_per_token\":null,"
+            "\"sm_clock_mhz\":null,\"temperature_c\":null,"
             "\"device_peak_bytes\":0,\"host_peak_bytes\":0,"
             "\"offload_bytes\":0,\"ms\":{\"compute\":0,\"recompute\":0,"
             "\"optimizer\":1.5,\"data\":0,\"communication\":0,"
             "\"bubble\":0,\"offload\":0,\"snapshot\":0,\"other\":0}}");
+}
+
+TEST(Metrics, HaveWhatTheDriverTells) {
+  StepRecord record;
+  record.mfu = 0.5;
+  record.power_w = 650.5;
+  record.joules_per_token = 0.25;
+  record.sm_clock_mhz = 1755;
+  record.temperature_c = 61;
+
+  EXPECT_NE(step_line(record).find(
+                "\"mfu\":0.5,\"power_w\":650.5,\"joules_per_token\":0.25,"
+                "\"sm_clock_mhz\":1755,\"temperature_c\":61,"),
+            std::string::npos);
 }
 
 TEST(Metrics, HaveEventLines) {

@@ -1,16 +1,36 @@
-#include "rank_threads.h"
+#include "tests/launcher/rank_threads.h"
 
+#include <optional>
+
+#include "parallel/staged_world.h"
 #include "parallel/worlds.h"
+#include "runtime/arena.h"
 #include "tests/support/thread_ranks.h"
 
 namespace cairn {
 namespace {
 
-void run_rank(World& world, const Model& model, const std::string& policy,
-              const EngineOptions& options,
+// More than any of the tests' models needs on a rank, and the kernels.
+constexpr std::size_t kArenaBytes = std::size_t{192} << 20;
+
+std::unique_ptr<World> device_world(World& host, Backend& backend,
+                                    const std::string& transport) {
+  if (transport.empty()) return nullptr;
+  if (transport == "nccl") return make_nccl_world(host, backend, {});
+  return make_staged_world(host, backend);
+}
+
+void run_rank(World& host, const Model& model, const std::string& policy,
+              const EngineOptions& options, const TestDevice& device,
               const std::function<void(TestRank&)>& work) {
-  const auto backend = make_backend("cpu", {1});
-  Ledger ledger(backend->memory());
+  const auto backend = make_backend(device.backend, {1, host.rank()});
+  const bool on_host = backend->device().kind == Device::Kind::kCpu;
+  const auto on_device = device_world(host, *backend, device.transport);
+  World& world = on_device ? *on_device : host;
+  const auto stream = backend->make_stream("memory");
+  std::optional<Arena> arena;  // where memory that is not the host's is slow
+  if (!on_host) arena.emplace(backend->memory(), kArenaBytes, *stream);
+  Ledger ledger(arena ? *arena : backend->memory());
   Engine engine(*backend, ledger, world, model, policy_named(policy), options);
   const int replica =
       make_mesh(options.parallel).coordinate(world.rank(), "dp");
@@ -22,9 +42,10 @@ void run_rank(World& world, const Model& model, const std::string& policy,
 
 void on_ranks(const Model& model, const std::string& policy,
               const EngineOptions& options,
-              const std::function<void(TestRank&)>& work) {
+              const std::function<void(TestRank&)>& work,
+              const TestDevice& device) {
   on_threads(options.parallel.world(), [&](World& world) {
-    run_rank(world, model, policy, options, work);
+    run_rank(world, model, policy, options, device, work);
   });
 }
 
@@ -46,13 +67,14 @@ std::vector<std::int32_t> test_tokens(const EngineOptions& options,
 }
 
 Trained train_on_ranks(const Model& model, const std::string& policy,
-                       const EngineOptions& options, int steps) {
+                       const EngineOptions& options, int steps,
+                       const TestDevice& device) {
   Trained trained;
   const auto vocab = static_cast<std::int32_t>(model.vocab());
   const auto mine =
       static_cast<std::size_t>(options.batch.tokens() * options.microbatches);
   const auto one = static_cast<std::size_t>(options.batch.tokens());
-  on_ranks(model, policy, options, [&](TestRank& rank) {
+  const auto train = [&](TestRank& rank) {
     const bool tells = rank.world.rank() == 0;
     const std::size_t first = mine * static_cast<std::size_t>(rank.replica);
     rank.engine.draw_weights();
@@ -76,7 +98,8 @@ Trained train_on_ranks(const Model& model, const std::string& policy,
     if (!tells) return;
     trained.evaluations = {losses.front()};
     trained.hash = hash;
-  });
+  };
+  on_ranks(model, policy, options, train, device);
   return trained;
 }
 

@@ -12,6 +12,13 @@
 
 namespace cairn {
 
+// What the ranks compute on. What lies on a device is staged through the host,
+// or carried by NCCL between ranks that then have a device each.
+struct TestDevice {
+  std::string backend = "cpu";
+  std::string transport;  // "host", "nccl"; "": by threads, on the cpu
+};
+
 // What a rank's thread works with.
 struct TestRank {
   World& world;
@@ -25,7 +32,8 @@ struct TestRank {
 // failure is thrown again, one that blames no peer if there is one.
 void on_ranks(const Model& model, const std::string& policy,
               const EngineOptions& options,
-              const std::function<void(TestRank&)>& work);
+              const std::function<void(TestRank&)>& work,
+              const TestDevice& device = {});
 
 // A world of one rank.
 std::unique_ptr<World> solo_world();
@@ -46,6 +54,7 @@ struct Trained {
   friend bool operator==(const Trained&, const Trained&) = default;
 };
 Trained train_on_ranks(const Model& model, const std::string& policy,
-                       const EngineOptions& options, int steps);
+                       const EngineOptions& options, int steps,
+                       const TestDevice& device = {});
 
 }  // namespace cairn

@@ -27,6 +27,9 @@ struct Body {
   // Runs the program once for every rank that lives in this process, each with
   // its end of a fresh world.
   std::function<void(const WorldOptions&, const RankProgram&)> run;
+  // Whether members look at what the others bring before they begin, and so
+  // know of what does not fit, of who never came, and that a receiver did.
+  bool looks = true;
 };
 
 inline void PrintTo(const Body& body, std::ostream* out) { *out << body.name; }
@@ -34,6 +37,7 @@ inline void PrintTo(const Body& body, std::ostream* out) { *out << body.name; }
 class CommunicatorSuite : public testing::TestWithParam<Body> {
  protected:
   int size() const { return GetParam().size; }
+  bool looks() const { return GetParam().looks; }
 
   void run(const RankProgram& program) const {
     run({.timeout = std::chrono::seconds(60)}, program);

@@ -7,6 +7,7 @@
 
 #include <iostream>
 
+#include "parallel/staged_world.h"
 #include "parallel/worlds.h"
 #include "tests/parallel/communicator_suite.h"
 #include "tests/support/thrown.h"
@@ -34,7 +35,17 @@ Body body() {
           }};
 }
 
-INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorSuite, testing::Values(body()),
+Body staged_body() {
+  return {"staged", world_size(),
+          [](const WorldOptions& options, const RankProgram& program) {
+            const auto host = make_mpi_world(options);
+            const auto backend = make_backend("cpu", {1});
+            program(*make_staged_world(*host, *backend));
+          }};
+}
+
+INSTANTIATE_TEST_SUITE_P(Mpi, CommunicatorSuite,
+                         testing::Values(body(), staged_body()),
                          [](const auto& param) { return param.param.name; });
 
 TEST(MpiWorld, KnowsItsPlace) {

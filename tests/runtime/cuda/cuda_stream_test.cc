@@ -6,9 +6,11 @@
 #include <atomic>
 #include <future>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "runtime/backend.h"
+#include "runtime/cuda_place.h"
 #include "tests/support/thrown.h"
 
 namespace cairn {
@@ -99,6 +101,92 @@ TEST_F(CudaStreams, HandFailuresToThoseThatWait) {
   EXPECT_EQ(thrown([&] { second_->synchronize(); }).code(), Code::kPeerLost);
   EXPECT_NO_THROW(before->synchronize());
   EXPECT_FALSE(ran);
+}
+
+// Also of those that the device would put into one queue.
+TEST_F(CudaStreams, LetHostWorkWaitForThatOfAnyOtherStream) {
+  constexpr std::size_t kStreams = 40;
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::atomic<std::size_t> turn = kStreams;
+  for (std::size_t s = 0; s < kStreams; ++s) {
+    streams.push_back(backend_->make_stream("stream"));
+    streams[s]->enqueue_host([&turn, s] {
+      while (turn.load() != s + 1) std::this_thread::yield();
+      turn.store(s);
+    });
+  }
+  for (const auto& stream : streams) stream->synchronize();
+
+  EXPECT_EQ(turn, 0);
+}
+
+TEST_F(CudaStreams, QueueMarksWaitsAndCopiesBehindHostWork) {
+  const Tensor tensor(backend_->memory(), *first_, Owner::kData, DType::kF32,
+                      {3});
+  std::vector<float> sent{1, 2, 3};
+  std::vector<float> received(3);
+  std::atomic<bool> go = false;
+
+  first_->enqueue_host([&] {
+    while (!go) std::this_thread::yield();
+    sent = {4, 5, 6};
+  });
+  backend_->upload(*first_, tensor, sent.data());
+  const auto mark = first_->record();
+  second_->wait(mark);
+  backend_->download(*second_, received.data(), tensor);
+  const auto end = second_->record();
+
+  EXPECT_FALSE(mark->reached());
+  EXPECT_FALSE(end->reached());
+  go = true;
+  end->synchronize();
+  EXPECT_TRUE(mark->reached());
+  EXPECT_EQ(received, (std::vector<float>{4, 5, 6}));
+}
+
+TEST_F(CudaStreams, WaitForThoseOfTheCpuAndTakeTheirFailures) {
+  const auto cpu = make_backend("cpu", {})->make_stream("cpu");
+  std::atomic<bool> go = false;
+  cpu->enqueue_host([&] {
+    while (!go) std::this_thread::yield();
+    fail();
+  });
+  first_->wait(cpu->record());
+  const auto mark = first_->record();
+
+  EXPECT_FALSE(mark->reached());
+  go = true;
+  EXPECT_EQ(thrown([&] { mark->synchronize(); }).message(), "on purpose");
+}
+
+TEST_F(CudaStreams, FailFromAPlaceOnWhenTold) {
+  const auto before = first_->record();
+  const CudaPlace place = cuda_place(*first_);
+  const auto after = first_->record();
+  second_->wait(after);
+
+  place.fail(std::make_exception_ptr(Error(Code::kPeerLost, "on purpose")));
+
+  EXPECT_NO_THROW(before->synchronize());
+  EXPECT_EQ(thrown([&] { after->synchronize(); }).message(), "on purpose");
+  EXPECT_EQ(thrown([&] { second_->synchronize(); }).message(), "on purpose");
+}
+
+TEST_F(CudaStreams, SumInTheOrderOfTheParts) {
+  const std::vector<float> parts{1e8F, 3, 0, 0, -1e8F, 5};  // own is the second
+  const std::vector<float> own{1, 4};
+  const Tensor all(backend_->memory(), *first_, Owner::kData, DType::kF32, {6});
+  const Tensor x(backend_->memory(), *first_, Owner::kData, DType::kF32, {2});
+  std::vector<float> sum(2);
+
+  backend_->upload(*first_, all, parts.data());
+  backend_->upload(*first_, x, own.data());
+  cuda_sum_in_order(*first_, all, 1, x, x);
+  backend_->download(*first_, sum.data(), x);
+  first_->synchronize();
+
+  EXPECT_EQ(sum, (std::vector<float>{(1e8F + 1) - 1e8F, 12}));
 }
 
 TEST_F(CudaStreams, AreNotTakenForThoseOfTheCpu) {
