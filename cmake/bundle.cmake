@@ -8,15 +8,13 @@ option(CAIRN_BUNDLE_CUDA "Carry CUDA's libraries in the bundle" OFF)
 
 function(add_bundle)
   set(folder ${PROJECT_BINARY_DIR}/cairn-bundle)
-  set(program ${PROJECT_BINARY_DIR}/bundle_program/cairn)
   # DT_RPATH, not DT_RUNPATH: it also serves what the libraries need in turn.
   add_executable(cairn_bundled EXCLUDE_FROM_ALL
     ${PROJECT_SOURCE_DIR}/launcher/main.cc)
   target_link_libraries(cairn_bundled PRIVATE cairn::launcher cairn_warnings)
   target_link_options(cairn_bundled PRIVATE -s LINKER:--disable-new-dtags)
-  set_target_properties(cairn_bundled PROPERTIES OUTPUT_NAME cairn
-    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "\$ORIGIN/../lib"
-    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bundle_program)
+  set_target_properties(cairn_bundled PROPERTIES
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "\$ORIGIN/../lib")
 
   set(cuda_folder "")
   if(CAIRN_HAS_CUDA)
@@ -25,8 +23,8 @@ function(add_bundle)
   set(sources ${PROJECT_SOURCE_DIR}/cmake/bundle_files.cmake
     ${PROJECT_SOURCE_DIR}/cmake/bundle_start.sh)
   add_custom_command(OUTPUT ${folder}.tar.xz
-    COMMAND ${CMAKE_COMMAND} -DPROGRAM=${program} -DBUNDLE=${folder}
-      -DSOURCE=${PROJECT_SOURCE_DIR} -DCUDA_FOLDER=${cuda_folder}
+    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:cairn_bundled>
+      -DBUNDLE=${folder} -DSOURCE=${PROJECT_SOURCE_DIR} -DCUDA_FOLDER=${cuda_folder}
       -DCARRIES_CUDA=${CAIRN_BUNDLE_CUDA}
       -P ${PROJECT_SOURCE_DIR}/cmake/bundle_files.cmake
     COMMAND ${CMAKE_COMMAND} -E chdir ${PROJECT_BINARY_DIR}

@@ -41,9 +41,8 @@ std::optional<StepTrace> build_trace(const Run& run, World& world,
 // On rank 0; every rank calls it.
 std::unique_ptr<Efficiency> build_efficiency(const Run& run, World& world,
                                              const Backend& backend) {
-  const bool bf16 = run.config().train.precision == "bf16";
-  RunDevices devices = find_run_devices(world, backend.device(),
-                                        bf16 ? DType::kBF16 : DType::kF32);
+  RunDevices devices =
+      find_run_devices(world, backend.device(), run.options().dtype);
   if (world.rank() != 0) return nullptr;
   return std::make_unique<Efficiency>(
       std::move(devices), run.model().flops_per_token(run.options().batch));

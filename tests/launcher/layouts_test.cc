@@ -95,11 +95,11 @@ TEST_P(Layouts, GiveTheBitsOfOneRankWithUntiedEmbeddings) {
 
 TEST(StagedLayouts, GiveTheBitsOfOneRankToo) {
   const Model model(built_in_families().make(tiny("gpt2", true)));
-  const Trained want = reference(model, 2);
+  const Trained want = reference(model, 2, DType::kF32);
 
   for (const int pipeline : {1, 2}) {
     for (const int sharding : {0, 3}) {
-      EngineOptions options = small_steps(2);
+      EngineOptions options = small_steps(2, DType::kF32);
       options.parallel.pipeline = pipeline;
       options.parallel.sharding = sharding;
       const Trained found =

@@ -23,7 +23,10 @@ std::unique_ptr<World> device_world(World& host, Backend& backend,
 void run_rank(World& host, const Model& model, const std::string& policy,
               const EngineOptions& options, const TestDevice& device,
               const std::function<void(TestRank&)>& work) {
-  const auto backend = make_backend(device.backend, {1, host.rank()});
+  BackendOptions backend_options;
+  backend_options.threads = 1;
+  backend_options.device = host.rank();
+  const auto backend = make_backend(device.backend, backend_options);
   const bool on_host = backend->device().kind == Device::Kind::kCpu;
   const auto on_device = device_world(host, *backend, device.transport);
   World& world = on_device ? *on_device : host;

@@ -25,7 +25,8 @@ float sum_of_ranks(World& world, Backend& backend) {
 
 void expect_sum(int ranks, const Config& config) {
   on_threads(ranks, [&](World& host) {
-    const auto backend = make_backend("cuda", {1, host.rank()});
+    const auto backend =
+        make_backend("cuda", {.threads = 1, .device = host.rank()});
     const auto world =
         make_device_world(config, host, *backend, {host.rank(), host.size()});
 

@@ -17,7 +17,8 @@ constexpr std::size_t kPartBytes = (std::size_t{8} << 20) + 4096;
 
 void run_rank(World& host, const NcclOptions& options,
               const RankProgram& program) {
-  const auto backend = make_backend("cuda", {1, host.rank()});
+  const auto backend =
+      make_backend("cuda", {.threads = 1, .device = host.rank()});
   const auto world = make_nccl_world(host, *backend, options);
   const auto members = static_cast<std::size_t>(host.size());
   program(*make_device_operands(*world, *backend, kPartBytes * (members + 1)));

@@ -51,6 +51,7 @@ std::vector<std::int32_t> tokens(std::size_t n, std::uint64_t step,
 struct Trained {
   std::vector<float> losses;
   std::vector<float> norms;
+  std::vector<float> logits;
   std::string hash;
   std::size_t peak = 0;
 };
@@ -94,6 +95,7 @@ Trained train(const Case& run, Device::Kind device, const std::string& policy) {
   const auto one =
       std::span(inputs).first(static_cast<std::size_t>(options.batch.tokens()));
   trained.losses.push_back(engine.evaluate(one, one).front());
+  trained.logits = engine.logits(one.first(7));
   trained.hash = engine.weights_hash();
   trained.peak = ledger.total_peak();
   return trained;
@@ -115,6 +117,17 @@ TEST_P(CudaEngine, LosesWhatTheCpuLoses) {
   for (std::size_t s = 0; s < cpu.norms.size(); ++s) {
     EXPECT_NEAR(cuda.norms[s] / cpu.norms[s], 1.0, f32 ? 1e-3 : 2e-2)
         << "step " << s;
+  }
+}
+
+TEST_P(CudaEngine, ExpectsTheTokensThatTheCpuExpects) {
+  const bool f32 = GetParam().dtype == DType::kF32;
+  const Trained cpu = train(GetParam(), kCpu, "keep");
+  const Trained cuda = train(GetParam(), kCuda, "keep");
+
+  ASSERT_EQ(cuda.logits.size(), 57U);
+  for (std::size_t i = 0; i < cpu.logits.size(); ++i) {
+    EXPECT_NEAR(cuda.logits[i], cpu.logits[i], f32 ? 1e-3 : 5e-2) << i;
   }
 }
 
