@@ -143,7 +143,7 @@ class Engine {
   std::unique_ptr<Communicator> report_pipeline_;
   std::unique_ptr<Communicator> report_data_;
   RowIndex rows_;
-  std::vector<std::shared_ptr<Slot>> slots_;
+  std::vector<std::unique_ptr<Slot>> slots_;
   std::shared_ptr<Event> last_end_;
 };
 

@@ -8,10 +8,6 @@
 
 namespace cairn {
 
-std::pmr::memory_resource& Backend::host_heap() {
-  return *std::pmr::new_delete_resource();
-}
-
 std::vector<std::string> backend_names() {
   if (!cuda_is_built()) return {"cpu", "sim"};
   if (cuda_devices() == 0) return {"cpu", "cuda", "sim"};

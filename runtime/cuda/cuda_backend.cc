@@ -7,7 +7,6 @@
 #include "runtime/cuda/cuda_kernels.h"
 #include "runtime/cuda/cuda_memory.h"
 #include "runtime/cuda/cuda_stream.h"
-#include "runtime/cuda/pinned_memory.h"
 #include "runtime/cuda/status.h"
 #include "runtime/error.h"
 
@@ -27,7 +26,6 @@ class CudaBackend final : public Backend {
   }
   MemoryResource& memory() override { return memory_; }
   MemoryResource& host_memory() override { return host_memory_; }
-  std::pmr::memory_resource& host_heap() override { return host_heap_; }
   std::size_t workspace_bytes() const override {
     return cuda_workspace_bytes();
   }
@@ -35,8 +33,7 @@ class CudaBackend final : public Backend {
     return make_cuda_kernels(workspace, deterministic_);
   }
 
-  // Host memory may be pageable; the driver then copies through a buffer of
-  // its own, and a large copy keeps the host waiting.
+  // From or to pageable memory the driver copies through a buffer of its own.
   void upload(Stream& stream, const TensorView& to, const void* from) override {
     copy(stream, to.data, from, to.bytes());
   }
@@ -49,16 +46,18 @@ class CudaBackend final : public Backend {
                    std::size_t bytes) {
     if (bytes == 0) return;
     cuda_stream(stream).issue([&stream, to, from, bytes](cudaStream_t native) {
-      check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, native),
-            "copying bytes on stream ", stream.name());
+      const cudaError_t status =
+          cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, native);
+      if (status == cudaSuccess) return;
+      check(status, "copying " + std::to_string(bytes) + " bytes on stream " +
+                        stream.name());
     });
   }
 
   int device_;
   bool deterministic_;
   CudaMemory memory_;
-  PinnedMemory host_memory_;
-  PinnedHeap host_heap_;
+  CudaHostMemory host_memory_;
 };
 
 }  // namespace
