@@ -44,8 +44,8 @@ void judge_no_devices(const Machine& machine, Findings& findings) {
     return;
   }
   stop(findings,
-       "the driver knows " + text(cuda.driver_devices) +
-           " GPUs and CUDA finds none (" + cuda.fault +
+       "of the GPUs that the driver knows, " + text(cuda.driver_devices) +
+           ", CUDA finds none (" + cuda.fault +
            "); see that CUDA_VISIBLE_DEVICES names one, and what nvidia-smi "
            "says");
 }

@@ -155,7 +155,8 @@ void print_examination(const Machine& machine,
                                    [](const Finding& f) { return f.stops; });
   const auto gpus = static_cast<std::int64_t>(machine.cuda.devices.size());
   out << (stops > 0  ? "Training is not possible before that is mended."
-          : gpus > 0 ? "Ready to train on " + text(gpus) + " GPUs."
+          : gpus > 0 ? "Ready to train on " + text(gpus) +
+                           (gpus == 1 ? " GPU." : " GPUs.")
                      : std::string("Ready to train on CPUs."))
       << "\n";
 }

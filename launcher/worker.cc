@@ -38,7 +38,7 @@ std::optional<StepTrace> build_trace(const Run& run, World& world,
   return trace;
 }
 
-// On rank 0; every rank calls it.
+// On rank 0; every rank calls it, with a world that carries host memory.
 std::unique_ptr<Efficiency> build_efficiency(const Run& run, World& world,
                                              const Backend& backend) {
   RunDevices devices =
@@ -64,7 +64,7 @@ int train_rank(const Run& run, World& host_world, const Seat& seat,
   Engine engine(*backend, ledger, world, run.model(),
                 policy_named(run.plan().activations), run.options());
   auto trace = build_trace(run, world, *backend);
-  const auto efficiency = build_efficiency(run, world, *backend);
+  const auto efficiency = build_efficiency(run, host_world, *backend);
   engine.draw_weights();
 
   Loop loop({run, world, engine, ledger, trace ? &*trace : nullptr,

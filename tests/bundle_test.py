@@ -139,10 +139,15 @@ def check_in_bare_root(bundle, work, cuda_names, cuda_folder):
         assert ran.returncode == 4, ran
         assert all(name in ran.stderr for name in cuda_names), ran.stderr
         assert "libmpi" not in ran.stderr, ran.stderr
-        to = root / "usr" / "local" / "cuda-13.0" / "lib64"
-        to.mkdir(parents=True)
-        for name in cuda_names:
-            shutil.copy(pathlib.Path(cuda_folder) / name, to / name)
+        # Of a toolkit and of a wheel, in turn.
+        folders = [root / "usr/local/cuda-13.0/lib64",
+                   root / "usr/local/lib/python3.12/dist-packages/nvidia/cu13"
+                   / "lib"]
+        for folder in folders:
+            folder.mkdir(parents=True)
+        for number, name in enumerate(cuda_names):
+            shutil.copy(pathlib.Path(cuda_folder) / name,
+                        folders[number % 2] / name)
     for command in commands(cairn):
         ran = enter(root, command)
         assert ran.returncode == 0, f"{command}: {ran.stdout}{ran.stderr}"

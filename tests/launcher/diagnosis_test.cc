@@ -77,7 +77,8 @@ TEST(Diagnosis, StopsWhereGpusAreThereAndCannotBeUsed) {
   machine.cuda.devices.clear();
   machine.cuda.fault = "cudaErrorNoDevice, no device";
   expect(machine, "stops",
-         {"knows 1 GPUs", "cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES"});
+         {"knows, 1, CUDA finds none", "cudaErrorNoDevice",
+          "CUDA_VISIBLE_DEVICES"});
 
   machine.cuda.driver = "";
   machine.host.nvidia_nodes = true;

@@ -48,7 +48,7 @@ TEST(Doctor, PrintsVersionsCardsAndLinks) {
 }
 
 TEST(Doctor, EndsWithWhatFollows) {
-  EXPECT_NE(printed({}).find("Ready to train on 1 GPUs"), std::string::npos);
+  EXPECT_NE(printed({}).find("Ready to train on 1 GPU."), std::string::npos);
 
   const std::string text = printed({{false, "this is slow"}, {true, "bad"}});
 
