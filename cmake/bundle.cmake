@@ -2,7 +2,7 @@
 #
 # The target `bundle`: a folder, and an archive of it, that runs where Cairn's
 # libraries are not installed and wherever it is put. What it holds is told in
-# bundle_files.cmake. CUDA's libraries (1.3 GB) are the node's own, unless
+# bundle_files.cmake. CUDA's libraries (1.4 GB) are the node's own, unless
 # CAIRN_BUNDLE_CUDA is on.
 option(CAIRN_BUNDLE_CUDA "Carry CUDA's libraries in the bundle" OFF)
 
