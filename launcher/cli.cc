@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string_view>
 
@@ -13,6 +14,8 @@ namespace {
 struct Answers {
   TrainCommand train;
   PlanCommand plan;
+  BenchCommand bench;
+  std::vector<std::string> bench_words;
   PrepareCommand prepare;
   DoctorCommand doctor;
 };
@@ -47,7 +50,8 @@ void add_plan(CLI::App& app, PlanCommand& answer) {
   plan->add_flag("--measure", answer.measure,
                  "Measure the run's kernels on this machine first");
   plan->add_option("--costs", answer.costs,
-                   "Measured costs: read, or with --measure written")
+                   "Measured costs: read, or with --measure written; or those "
+                   "that are shipped for cpu, h100 or h200")
       ->type_name("FILE");
   plan->add_option("--trace", answer.trace,
                    "Write the predicted step as a trace for Perfetto")
@@ -56,7 +60,37 @@ void add_plan(CLI::App& app, PlanCommand& answer) {
       "Examples:\n"
       "  cairn plan gpt.toml\n"
       "  cairn plan gpt.toml --set memory.device_budget=2GiB --json\n"
-      "  cairn plan gpt.toml --measure --costs here.json --trace step.json");
+      "  cairn plan gpt.toml --measure --costs here.json --trace step.json\n"
+      "  cairn plan gpt.toml --set train.device=cuda --costs h100");
+}
+
+void add_bench(CLI::App& app, Answers& answers) {
+  BenchCommand& answer = answers.bench;
+  CLI::App* const bench = app.add_subcommand(
+      "bench", "Measure kernels, collectives and copies of this machine");
+  bench
+      ->add_option("WHAT", answers.bench_words,
+                   "kernels, collectives, copies or all (the default), and a "
+                   "run's TOML file")
+      ->type_name("[WHAT] [CONFIG]")
+      ->expected(0, 2);
+  bench
+      ->add_option("--set", answer.settings,
+                   "Change one key: section.key=value (may be repeated)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  bench->add_flag("--json", answer.json, "Write JSON instead of tables");
+  bench
+      ->add_option("--costs", answer.costs,
+                   "Write what cairn plan --costs reads; measures a grid of "
+                   "operations too, for plans of other runs")
+      ->type_name("FILE");
+  bench->footer(
+      "Examples:\n"
+      "  cairn bench copies\n"
+      "  cairn bench kernels gpt.toml --set train.micro_batch=4\n"
+      "  cairn bench --costs card.json\n"
+      "  cairn bench all gpt.toml --json");
 }
 
 void add_prepare(CLI::App& app, PrepareCommand& answer) {
@@ -108,6 +142,7 @@ std::unique_ptr<CLI::App> make_app(Answers& answers) {
   app->require_subcommand(1);
   add_train(*app, answers.train);
   add_plan(*app, answers.plan);
+  add_bench(*app, answers);
   add_prepare(*app, answers.prepare);
   add_doctor(*app, answers.doctor);
   app->footer(
@@ -184,9 +219,42 @@ void check_prepare(const PrepareCommand& command) {
   }
 }
 
+// The first word says what, unless it is the config.
+BenchCommand bench_of(const Answers& answers) {
+  constexpr std::array<std::string_view, 4> kWhat = {"all", "kernels",
+                                                     "collectives", "copies"};
+  BenchCommand command = answers.bench;
+  std::vector<std::string> words = answers.bench_words;
+  const bool says_what =
+      !words.empty() &&
+      std::find(kWhat.begin(), kWhat.end(), words.front()) != kWhat.end();
+  if (says_what) {
+    command.what = words.front();
+    words.erase(words.begin());
+  }
+  if (words.size() > 1) {
+    refuse(
+        "cairn bench takes one of all, kernels, collectives and copies, and "
+        "then a config; " +
+        words.front() + " is none of them; the nearest is " +
+        std::string(nearest(words.front(), {kWhat.begin(), kWhat.end()})));
+  }
+  if (!words.empty()) command.config = words.front();
+  if (command.config.empty() && !command.settings.empty()) {
+    refuse("--set changes a config, and cairn bench was given none");
+  }
+  if (command.config.empty() && command.what == "collectives") {
+    refuse(
+        "cairn bench collectives takes a config, which says how many ranks "
+        "there are");
+  }
+  return command;
+}
+
 CommandLine answer_of(const CLI::App& app, Answers& answers) {
   if (app.got_subcommand("train")) return answers.train;
   if (app.got_subcommand("plan")) return answers.plan;
+  if (app.got_subcommand("bench")) return bench_of(answers);
   if (app.got_subcommand("doctor")) return answers.doctor;
   check_prepare(answers.prepare);
   return answers.prepare;

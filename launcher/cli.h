@@ -22,8 +22,16 @@ struct PlanCommand {
   std::vector<std::string> settings;
   bool json = false;
   bool measure = false;
-  std::string costs;  // a file, read or written
+  std::string costs;  // a file, read or written, or the name of a machine
   std::string trace;  // a file, written
+};
+
+struct BenchCommand {
+  std::string what = "all";  // or kernels, collectives, copies
+  std::string config;        // "": no run
+  std::vector<std::string> settings;
+  bool json = false;
+  std::string costs;  // a file, written
 };
 
 struct PrepareCommand {
@@ -45,8 +53,8 @@ struct PrintCommand {
   std::string text;
 };
 
-using CommandLine = std::variant<TrainCommand, PlanCommand, PrepareCommand,
-                                 DoctorCommand, PrintCommand>;
+using CommandLine = std::variant<TrainCommand, PlanCommand, BenchCommand,
+                                 PrepareCommand, DoctorCommand, PrintCommand>;
 
 // argv[0] is the program. A mistake is an Error with kBadArgument whose message
 // names the nearest command or option.

@@ -1,8 +1,10 @@
 #include "launcher/command.h"
 
 #include <iostream>
+#include <optional>
 #include <variant>
 
+#include "launcher/bench.h"
 #include "launcher/cli.h"
 #include "launcher/costs.h"
 #include "launcher/doctor.h"
@@ -24,19 +26,25 @@ Config read_config(const std::string& file,
 
 int carry_out(const TrainCommand& command, const ModelFamilies& families) {
   const auto read = [&] {
-    return read_config(command.config, command.settings);
+    Config config = read_config(command.config, command.settings);
+    if (!command.print_config) check_device_is_here(config);
+    return config;
   };
   if (!command.print_config) return train(read, families, std::cout);
   std::cout << to_toml(read());
   return kExitDone;
 }
 
-// Costs as measured here and now, or as read from a file, or built in.
-CostModel costs_of(const PlanCommand& command, const Config& config,
-                   const ModelFamilies& families) {
+// Costs as measured here and now, or as read from a file; nothing where
+// neither was asked for.
+std::optional<CostModel> costs_of(const PlanCommand& command,
+                                  const Config& config,
+                                  const ModelFamilies& families) {
   if (!command.measure) {
-    return command.costs.empty() ? CostModel{} : read_costs(command.costs);
+    if (command.costs.empty()) return std::nullopt;
+    return read_costs(command.costs);
   }
+  check_device_is_here(config);
   const Run run(config, families);
   CostModel costs = measure_costs(run.plan_request(), run.plan().activations);
   if (!command.costs.empty()) write_costs(costs, command.costs);
@@ -45,7 +53,7 @@ CostModel costs_of(const PlanCommand& command, const Config& config,
 
 int carry_out(const PlanCommand& command, const ModelFamilies& families) {
   const Config config = read_config(command.config, command.settings);
-  const CostModel costs = costs_of(command, config, families);
+  const auto costs = costs_of(command, config, families);
   const Run run(config, families, 0, costs);
   if (command.json) {
     std::cout << plan_json(run);
@@ -58,6 +66,44 @@ int carry_out(const PlanCommand& command, const ModelFamilies& families) {
     write_trace(command.trace, spans,
                 transfer_arrows(spans, run.options().parallel.data));
   }
+  return kExitDone;
+}
+
+BenchReport bench_of(const BenchCommand& command,
+                     const ModelFamilies& families) {
+  const auto asks = [&](const char* what) {
+    return command.what == "all" || command.what == what;
+  };
+  BenchRequest request;
+  request.progress = &std::cerr;
+  request.kernels = asks("kernels");
+  request.collectives = asks("collectives");
+  request.copies = asks("copies");
+  request.grid = request.kernels && !command.costs.empty();
+  if (command.config.empty()) {
+    if (backend_names().front() == "cuda") request.device = Device::Kind::kCuda;
+    return run_bench(request);
+  }
+  const Config config = read_config(command.config, command.settings);
+  check_device_is_here(config);
+  const Run run(config, families);
+  const PlanRequest plan = run.plan_request();
+  request.device = plan.device;
+  request.backend = plan.backend_options();
+  request.run = &plan;
+  request.config = config;
+  request.activations = run.plan().activations;
+  return run_bench(request);
+}
+
+int carry_out(const BenchCommand& command, const ModelFamilies& families) {
+  const BenchReport report = bench_of(command, families);
+  if (command.json) {
+    std::cout << bench_json(report);
+  } else {
+    print_bench(report, std::cout);
+  }
+  if (!command.costs.empty()) write_costs(report.costs, command.costs);
   return kExitDone;
 }
 

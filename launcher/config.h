@@ -46,6 +46,10 @@ void set(Config& config, std::string_view assignment);
 // one is missing.
 void check(const Config& config);
 
+// Throws if this machine lacks the device that the config names, or this build
+// what carries its operands. To plan takes neither.
+void check_device_is_here(const Config& config);
+
 // Every key with its value. parse_config gives back an equal Config.
 std::string to_toml(const Config& config);
 

@@ -1,5 +1,5 @@
 // Costs on file: what a machine's kernels and copies were measured to take, as
-// JSON, so that a plan made elsewhere can use them.
+// JSON, so that a plan made elsewhere can use them (docs/formats.md).
 //
 // Errors: kBadArgument, naming file and reason.
 
@@ -7,16 +7,18 @@
 
 #include <filesystem>
 
-#include "launcher/run_plan.h"
+#include "runtime/cost.h"
+#include "runtime/device.h"
 
 namespace cairn {
 
+// The file's costs, or those that are shipped if it is no file's name but
+// "cpu", "h100" or "h200".
 CostModel read_costs(const std::filesystem::path& file);
 void write_costs(const CostModel& costs, const std::filesystem::path& file);
 
-// Measures what the run's kernels take on this machine, as many ranks at once
-// as there are cores for, and the rates between ranks that are threads of one
-// process.
-CostModel measure_costs(const PlanRequest& request, const std::string& policy);
+// What is taken where nothing was measured: of the card that is here, if there
+// is one that is known, or of an H200.
+CostModel default_costs(Device::Kind device);
 
 }  // namespace cairn

@@ -110,7 +110,7 @@ Engine::Engine(Backend& backend, MemoryResource& memory, World& world,
     report_data_ = world.make("report, data", places_.data_ranks);
   }
   for (int s = 0; s < 2; ++s) {
-    slots_.push_back(std::make_unique<Slot>(options_));
+    slots_.push_back(std::make_unique<Slot>(backend, *state_.stream, options_));
   }
 }
 
@@ -136,7 +136,7 @@ void Engine::fill_slot(Slot& slot, std::uint64_t number,
               batch.targets.size() == slot.targets.size(),
           "a step takes micro-batches x samples x sequence tokens");
   slot.number = number;
-  slot.stop = batch.stop ? 1.0F : 0.0F;
+  slot.stop[0] = batch.stop ? 1.0F : 0.0F;
   std::copy(batch.inputs.begin(), batch.inputs.end(), slot.inputs.begin());
   std::copy(batch.targets.begin(), batch.targets.end(), slot.targets.begin());
   if (!holds_first()) return;
@@ -145,9 +145,9 @@ void Engine::fill_slot(Slot& slot, std::uint64_t number,
   const std::size_t tokens = slot.inputs.size() / groups;
   for (std::size_t g = 0; g < groups; ++g) {
     rows_.clear();
-    rows_.add(std::span(slot.inputs).subspan(g * tokens, tokens),
-              std::span(slot.token_rows).subspan(g * tokens, tokens));
-    slot.row_tokens[g].assign(rows_.tokens().begin(), rows_.tokens().end());
+    rows_.add(slot.inputs.subspan(g * tokens, tokens),
+              slot.token_rows.subspan(g * tokens, tokens));
+    slot.keep_rows(g, rows_.tokens());
   }
 }
 
@@ -166,7 +166,7 @@ void Engine::step(std::uint64_t number, const StepBatch& batch, float lr) {
   }
   share_report();
   state_.backend.download(*state_.stream, slot.reports.data(), state_.reports);
-  state_.backend.download(*state_.stream, &slot.norm, optimizer_.norm());
+  state_.backend.download(*state_.stream, slot.norm.data(), optimizer_.norm());
   slot.end = state_.stream->record();
   slot.spans = timeline_.take();
   last_end_ = slot.end;
@@ -212,7 +212,7 @@ void Engine::begin_training(std::uint64_t number, const Slot& slot) {
   }
   state_.backend.upload(*state_.stream,
                         state_.report.view().part(options_.microbatches, {1}),
-                        &slot.stop);
+                        slot.stop.data());
 }
 
 // Losses are on the last stages, wishes to stop anywhere: every rank gets all.
@@ -246,7 +246,7 @@ StepOutcome Engine::outcome(std::uint64_t number) {
   }
   outcome.loss = static_cast<float>(
       sum / static_cast<double>(options_.all_microbatches()));
-  outcome.grad_norm = slot.norm;
+  outcome.grad_norm = slot.norm[0];
   const Event& from = slot.before ? *slot.before : *slot.begin;
   outcome.step_ms = 1e3 * slot.end->seconds_since(from);
   outcome.ms = milliseconds(slot.spans, *state_.stream);

@@ -175,7 +175,8 @@ void print_prediction(const Run& run, std::ostream& out) {
                                           run.config().data.sequence);
   out << "\npredicted: " << digits(plan.step_ms(), 2) << " ms a step, "
       << digits(1e3 * tokens / plan.step_ms(), 0) << " tokens/s, bubble "
-      << digits(100 * plan.bubble(), 1) << " %\n";
+      << digits(100 * plan.bubble(), 1) << " %\nby " << run.costs().source
+      << "\n";
 }
 
 std::string plan_json(const Run& run) {
@@ -188,6 +189,7 @@ std::string plan_json(const Run& run) {
                      {"activations", plan.activations},
                      {"step_ms", plan.step_ms()},
                      {"bubble", plan.bubble()},
+                     {"costs", run.costs().source},
                      {"ranks", ranks}};
   return json.dump(2) + "\n";
 }

@@ -20,9 +20,10 @@ constexpr std::uint64_t kTimedStep = 1;
 }  // namespace
 
 struct Rehearsal::Rank {
-  Rank(SimMachine& machine, const PlanRequest& request,
-       const std::string& policy, int number)
-      : backend(machine.make_backend(
+  Rank(SimMachine& on, const PlanRequest& request, const std::string& policy,
+       int number)
+      : machine(on),
+        backend(machine.make_backend(
             number, workspace_bytes_of(name_of(request.device),
                                        request.backend_options()))),
         sim_world(
@@ -40,13 +41,25 @@ struct Rehearsal::Rank {
   void rehearse(const PlanRequest& request) {
     const auto tokens =
         static_cast<std::size_t>(request.options.batch.tokens());
-    const std::vector<std::int32_t> all(
+    std::vector<std::int32_t> all(
         tokens * static_cast<std::size_t>(request.options.microbatches));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      // As many different ones as there can be.
+      all[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) %
+                                         request.model.vocab());
+    }
     const auto one = std::span(all).first(tokens);
     engine.draw_weights();
     engine.step(0, {all, all}, 0.0F);
     const Traffic before = sent;
+    const std::vector<SimKernel> earlier = machine.kernels();
     engine.step(kTimedStep, {all, all}, 0.0F);
+    step_kernels = machine.kernels();
+    for (std::size_t k = 0; k < earlier.size(); ++k) {
+      step_kernels[k].calls -= earlier[k].calls;
+    }
+    std::erase_if(step_kernels,
+                  [](const SimKernel& k) { return k.calls == 0; });
     for (auto& [group, bytes] : sent)
       step_sent[group] = bytes - before.at(group);
     engine.evaluate(one, one);
@@ -56,8 +69,10 @@ struct Rehearsal::Rank {
         one.first(static_cast<std::size_t>(request.options.batch.sequence)));
   }
 
+  SimMachine& machine;
   Traffic sent;
   Traffic step_sent;
+  std::vector<SimKernel> step_kernels;
   std::unique_ptr<Backend> backend;
   std::unique_ptr<World> sim_world;
   std::unique_ptr<World> world;
@@ -113,6 +128,10 @@ std::vector<TraceSpan> Rehearsal::trace() const {
     all.insert(all.end(), spans.begin(), spans.end());
   }
   return all;
+}
+
+std::vector<SimKernel> Rehearsal::step_kernels(int place) const {
+  return ranks_[static_cast<std::size_t>(place)]->step_kernels;
 }
 
 std::vector<KernelOp> Rehearsal::kernels() const {

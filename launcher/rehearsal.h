@@ -31,6 +31,8 @@ class Rehearsal {
   RankPlan rank_plan(int place) const;
   std::vector<TraceSpan> trace() const;
   std::vector<KernelOp> kernels() const;
+  // What that rank calls in a step, and how often.
+  std::vector<SimKernel> step_kernels(int place) const;
   const SimMachine& machine() const { return machine_; }
 
  private:

@@ -117,16 +117,19 @@ int threads_of_rank(const Config& config, int local_ranks) {
 }  // namespace
 
 Run::Run(Config config, const ModelFamilies& families, int local_ranks,
-         const CostModel& costs)
+         std::optional<CostModel> costs)
     : config_(std::move(config)),
-      costs_(costs),
       threads_(threads_of_rank(
           config_, local_ranks > 0
                        ? local_ranks
                        : static_cast<int>(config_.parallel.pipeline *
                                           config_.parallel.data))) {
-  if (!config_.parallel.costs.empty() && costs_.seconds_of.empty()) {
+  if (costs) {
+    costs_ = *std::move(costs);
+  } else if (!config_.parallel.costs.empty()) {
     costs_ = read_costs(config_.parallel.costs);
+  } else {
+    costs_ = default_costs(device_of(config_));
   }
   open_data();
   make_model(families);
@@ -192,7 +195,7 @@ void Run::check_schedule_file() const {
 void Run::make_plan() {
   std::vector<int>& cuts = options_.parallel.cuts;
   const int stages = options_.parallel.pipeline * options_.parallel.chunks;
-  if (!costs_.seconds_of.empty() && cuts.empty() && stages > 1) {
+  if (!costs_.measured.empty() && cuts.empty() && stages > 1) {
     cuts = cut_stages(block_seconds(plan_request()), stages);
   }
   plan_ = choose_plan(

@@ -103,6 +103,11 @@ std::vector<double> block_seconds(const PlanRequest& request) {
   return seconds;
 }
 
+std::vector<SimKernel> step_kernels(const PlanRequest& request,
+                                    const std::string& policy, int place) {
+  return Rehearsal(request, policy).step_kernels(place);
+}
+
 std::vector<KernelOp> plan_kernels(const PlanRequest& request,
                                    const std::string& policy) {
   return Rehearsal(request, policy).kernels();

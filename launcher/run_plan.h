@@ -20,6 +20,7 @@
 #include "runtime/backend.h"
 #include "runtime/cost.h"
 #include "runtime/operands.h"
+#include "runtime/sim.h"
 
 namespace cairn {
 
@@ -75,6 +76,11 @@ std::vector<TraceSpan> plan_trace(const PlanRequest& request,
 
 // What each block takes of a step, forward and backward, on one rank alone.
 std::vector<double> block_seconds(const PlanRequest& request);
+
+// What the rank at a place of the pipeline asks its kernels for in a step, and
+// how often.
+std::vector<SimKernel> step_kernels(const PlanRequest& request,
+                                    const std::string& policy, int place);
 
 // Every operation that the run's kernels will be asked for, each once.
 std::vector<KernelOp> plan_kernels(const PlanRequest& request,

@@ -50,6 +50,7 @@ std::unique_ptr<World> make_device_world(const Config& config, World& host,
   if (!uses_nccl(config, host, seat)) return make_staged_world(host, backend);
   NcclOptions options;
   options.timeout = timeout_of(config);
+  options.in_rank_order = config.train.deterministic;
   return make_nccl_world(host, backend, options);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,14 +31,16 @@ namespace cairn {
 class Run {
  public:
   // `local_ranks` share this machine's cores; 0 is all ranks of the run. Times
-  // are planned from `costs`, or those that the config names. Throws
-  // kBadArgument or kOutOfMemory for whatever does not go together.
+  // are planned from `costs`, or those that the config names, or those that are
+  // shipped for the device. Throws kBadArgument or kOutOfMemory for whatever
+  // does not go together.
   Run(Config config, const ModelFamilies& families, int local_ranks = 0,
-      const CostModel& costs = {});
+      std::optional<CostModel> costs = {});
 
   const Config& config() const { return config_; }
   const Model& model() const { return *model_; }
   const RunPlan& plan() const { return plan_; }
+  const CostModel& costs() const { return costs_; }  // planned from
   const EngineOptions& options() const { return options_; }
   BackendOptions backend_options() const {  // of a rank
     return {threads_, options_.deterministic};

@@ -31,8 +31,9 @@ class Backend {
   // The device's own memory, without limit or accounting.
   virtual MemoryResource& memory() = 0;
 
-  // Host memory for copies to and from the device, which run at full rate and
-  // keep no host thread waiting. Not for taking within a step.
+  // Host memory that copies go through at the full rate of the link, beside
+  // other work and without holding up the host: page-locked where there is a
+  // link. It is slow to get: take whole slabs at the start and cut them up.
   virtual MemoryResource& host_memory() = 0;
 
   // Bytes of scratch that make_kernels wants, fixed for the backend's life.
@@ -43,7 +44,8 @@ class Backend {
       const TensorView& workspace) = 0;
 
   // Enqueue a copy of all of `to`'s, or `from`'s, bytes. The host memory must
-  // stay as it is until the stream has passed the copy.
+  // stay as it is until the stream has passed the copy. From or to memory that
+  // is not host_memory() a large copy is slow and may keep the host waiting.
   virtual void upload(Stream& stream, const TensorView& to,
                       const void* from) = 0;
   virtual void download(Stream& stream, void* to, const TensorView& from) = 0;

@@ -1,9 +1,11 @@
 #include "runtime/calibration.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <random>
 #include <vector>
 
 #include "runtime/error.h"
@@ -11,35 +13,6 @@
 
 namespace cairn {
 namespace {
-
-// Where the operands of an operation go in one block of memory. Equal
-// addresses stay equal.
-class Placement {
- public:
-  explicit Placement(const KernelOp& op) {
-    visit_operands(op, [this](const ConstOperand& operand) {
-      std::size_t& bytes = bytes_[operand.view.data];
-      bytes = std::max(bytes, padded(operand.view.bytes()));
-    });
-    for (const auto& [address, bytes] : bytes_) {
-      offsets_[address] = total_;
-      total_ += std::max(bytes, kMemoryAlignment);
-    }
-  }
-
-  std::size_t total() const { return total_; }
-
-  void move(KernelOp& op, std::byte* to) const {
-    visit_operands(op, [&](const Operand& operand) {
-      operand.view.data = to + offsets_.at(operand.view.data);
-    });
-  }
-
- private:
-  std::map<const std::byte*, std::size_t> bytes_;
-  std::map<const std::byte*, std::size_t> offsets_;
-  std::size_t total_ = 0;
-};
 
 // Rows that the integers of an operation may name.
 std::int64_t rows_of(const EmbeddingForward& op) { return op.table.shape[0]; }
@@ -51,6 +24,71 @@ std::int64_t rows_of(const Op& /*op*/) {
   return 1;
 }
 
+// What an operation is told by: indices, and the factor of an update. Each has
+// memory of its own, since nothing else may change it.
+bool is_told(const KernelOp& op, const TensorView& view) {
+  const auto* adamw = std::get_if<AdamW>(&op);
+  return view.dtype == DType::kI32 ||
+         (adamw != nullptr && view.data == adamw->factor.data);
+}
+
+// Where the other operands of an operation go in two blocks of memory, one that
+// is only read and one that is written. Equal addresses stay equal.
+class Placement {
+ public:
+  explicit Placement(const KernelOp& op) {
+    visit_operands(op, [&](const ConstOperand& operand) {
+      if (is_told(op, operand.view)) return;
+      Place& place = places_[operand.view.data];
+      place.bytes = std::max(place.bytes, padded(operand.view.bytes()));
+      place.written = place.written || operand.access != Access::kRead;
+    });
+    for (auto& [address, place] : places_) {
+      std::size_t& total = place.written ? written_ : read_;
+      place.offset = total;
+      total += std::max(place.bytes, kMemoryAlignment);
+    }
+  }
+
+  std::size_t read() const { return read_; }
+  std::size_t written() const { return written_; }
+
+  void move(KernelOp& op, std::byte* read, std::byte* written) const {
+    visit_operands(op, [&](const Operand& operand) {
+      const auto found = places_.find(operand.view.data);
+      if (found == places_.end()) return;
+      const Place& place = found->second;
+      operand.view.data = (place.written ? written : read) + place.offset;
+    });
+  }
+
+ private:
+  struct Place {
+    std::size_t bytes = 0;
+    std::size_t offset = 0;
+    bool written = false;
+  };
+
+  std::map<const std::byte*, Place> places_;
+  std::size_t read_ = 0;
+  std::size_t written_ = 0;
+};
+
+// An operation at some places, and what its timings were.
+struct Timed {
+  std::vector<KernelOp> ops;
+  std::vector<Tensor> told;
+  std::size_t next = 0;
+  int calls = 1;
+  double once = 0;  // seconds, roughly
+  std::vector<double> seconds;
+};
+
+struct Marks {
+  std::shared_ptr<Event> begin;
+  std::shared_ptr<Event> end;
+};
+
 class Bench {
  public:
   Bench(Backend& backend, const CalibrationOptions& options)
@@ -58,66 +96,117 @@ class Bench {
         options_(options),
         stream_(backend.make_stream("calibration")) {}
 
-  void reserve(std::size_t bytes) {
-    const auto workspace = static_cast<std::int64_t>(
-        (backend_.workspace_bytes() + sizeof(float) - 1) / sizeof(float));
-    workspace_ = make(workspace);
-    block_ = make(static_cast<std::int64_t>(bytes / sizeof(float)));
+  void reserve(std::size_t read, std::size_t written) {
+    workspace_ = make(DType::kF32, backend_.workspace_bytes());
     kernels_ = backend_.make_kernels(workspace_);
-    stream_->synchronize();
+    read_ = make(DType::kF32, read);
+    written_ = make(DType::kF32, written);
+    fill_random(read_);
+    fill_random(written_);
   }
 
-  double seconds(const KernelOp& op) {
-    const std::vector<KernelOp> ops = placed(op);
-    enqueue(*kernels_, *stream_, ops[0]);  // may set things up
-    const double once = timing(ops, 1);
-    const double wanted = std::ceil(options_.least / std::max(once, 1e-9));
-    const int calls = static_cast<int>(
-        std::clamp(wanted, 1.0, static_cast<double>(options_.most_calls)));
-    std::vector<double> timings;
-    timings.reserve(static_cast<std::size_t>(options_.repeats));
-    for (int i = 0; i < options_.repeats; ++i) {
-      timings.push_back(timing(ops, calls));
+  Timed placed(const KernelOp& op) {
+    const Placement placement(op);
+    const auto fit = [](const Tensor& block, std::size_t bytes) {
+      return block.bytes() / std::max<std::size_t>(bytes, 1);
+    };
+    const std::size_t places = std::clamp<std::size_t>(
+        std::min(fit(read_, placement.read()),
+                 fit(written_, placement.written())),
+        1, static_cast<std::size_t>(options_.most_calls));
+    Timed timed;
+    KernelOp told = op;
+    tell(told, timed.told);
+    timed.ops.assign(places, told);
+    for (std::size_t i = 0; i < places; ++i) {
+      placement.move(timed.ops[i], read_.view().data + i * placement.read(),
+                     written_.view().data + i * placement.written());
     }
-    const auto middle = timings.begin() + options_.repeats / 2;
-    std::nth_element(timings.begin(), middle, timings.end());
-    return *middle;
+    return timed;
+  }
+
+  // A first call, which may set things up, and how many make a timing.
+  void prepare(Timed& timed) {
+    round({&timed});
+    round({&timed});
+    timed.once = std::max(timed.seconds.back(), 1e-9);
+    timed.calls =
+        static_cast<int>(std::clamp(std::ceil(options_.least / timed.once), 1.0,
+                                    static_cast<double>(options_.most_calls)));
+    timed.seconds.clear();
+  }
+
+  // Adds a timing of each, of one call among `calls` in a row. The host runs
+  // ahead, so that how fast it enqueues does not count where there are long
+  // operations among the short ones. Returns the seconds of all.
+  double round(const std::vector<Timed*>& all) {
+    std::vector<Marks> marks;
+    marks.reserve(all.size());
+    for (Timed* timed : all) {
+      Marks mark;
+      mark.begin = stream_->record();
+      for (int i = 0; i < timed->calls; ++i) {
+        enqueue(*kernels_, *stream_,
+                timed->ops[timed->next++ % timed->ops.size()]);
+      }
+      mark.end = stream_->record();
+      marks.push_back(std::move(mark));
+    }
+    stream_->synchronize();
+    auto mark = marks.begin();
+    for (Timed* timed : all) {
+      const double seconds = mark->end->seconds_since(*mark->begin);
+      timed->seconds.push_back(seconds / timed->calls);
+      ++mark;
+    }
+    return marks.back().end->seconds_since(*marks.front().begin);
   }
 
  private:
-  Tensor make(std::int64_t elements) {
+  Tensor make(DType dtype, std::size_t bytes) {
+    const std::size_t each = size_of(dtype);
     return {backend_.memory(),
             *stream_,
             Owner::kWorkspace,
-            DType::kF32,
-            {elements}};
+            dtype,
+            {static_cast<std::int64_t>((bytes + each - 1) / each)}};
   }
 
-  // The operation at one place after the other, as far as the block reaches.
-  std::vector<KernelOp> placed(const KernelOp& op) {
-    const Placement placement(op);
-    const std::size_t places = std::clamp<std::size_t>(
-        block_.bytes() / std::max<std::size_t>(placement.total(), 1), 1,
-        static_cast<std::size_t>(options_.most_calls));
-    kernels_->fill(*stream_, block_, 0.0F);
-    std::vector<KernelOp> ops(places, op);
-    for (std::size_t i = 0; i < places; ++i) {
-      placement.move(ops[i], block_.view().data + i * placement.total());
-      fill(ops[i]);
+  // Random numbers that are sound whether they are read as bf16, f32 or f64:
+  // the upper half of an f32 is a bf16 of nearly its value.
+  void fill_random(const Tensor& block) {
+    constexpr std::size_t kPiece = std::size_t{1} << 20;
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal(0.0F, 0.5F);
+    std::vector<std::uint16_t> piece(
+        std::min(kPiece, block.bytes() / sizeof(std::uint16_t)));
+    for (std::uint16_t& number : piece) {
+      number = static_cast<std::uint16_t>(
+          std::bit_cast<std::uint32_t>(normal(random)) >> 16U);
     }
-    return ops;
+    const auto step = static_cast<std::int64_t>(piece.size() / 2);
+    for (std::int64_t at = 0; at < block.view().elements(); at += step) {
+      const std::int64_t left = block.view().elements() - at;
+      backend_.upload(*stream_, block.view().part(at, {std::min(step, left)}),
+                      piece.data());
+    }
+    stream_->synchronize();
   }
 
-  // What may not be zero: tokens go through the rows, a factor is 1.
-  void fill(KernelOp& op) {
+  void tell(KernelOp& op, std::vector<Tensor>& told) {
     const std::int64_t rows =
         std::visit([](const auto& which) { return rows_of(which); }, op);
+    const KernelOp asked = op;
     visit_operands(op, [&](const Operand& operand) {
-      if (operand.view.dtype == DType::kI32) count_up(operand.view, rows);
+      if (!is_told(asked, operand.view)) return;
+      told.push_back(make(operand.view.dtype, operand.view.bytes()));
+      operand.view.data = told.back().view().data;
+      if (operand.view.dtype == DType::kI32) {
+        count_up(operand.view, rows);
+      } else {
+        kernels_->fill(*stream_, operand.view, 1.0F);
+      }
     });
-    if (const auto* adamw = std::get_if<AdamW>(&op)) {
-      kernels_->fill(*stream_, adamw->factor, 1.0F);
-    }
   }
 
   void count_up(const TensorView& view, std::int64_t rows) {
@@ -131,25 +220,68 @@ class Bench {
     stream_->synchronize();
   }
 
-  // Of one call, among `calls` in a row.
-  double timing(const std::vector<KernelOp>& ops, int calls) {
-    const auto begin = stream_->record();
-    for (int i = 0; i < calls; ++i) {
-      enqueue(*kernels_, *stream_, ops[next_++ % ops.size()]);
-    }
-    const auto end = stream_->record();
-    end->synchronize();
-    return end->seconds_since(*begin) / calls;
-  }
-
   Backend& backend_;
   const CalibrationOptions& options_;
   std::unique_ptr<Stream> stream_;
   Tensor workspace_;
-  Tensor block_;
+  Tensor read_;
+  Tensor written_;
   std::unique_ptr<Kernels> kernels_;
-  std::size_t next_ = 0;  // of the places
 };
+
+double median(std::vector<double> values) {
+  const auto middle =
+      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// The longest first, then the shortest, and so on inwards: while a long one
+// runs, the host enqueues the short one behind it.
+std::vector<Timed*> in_turn(std::vector<Timed>& all) {
+  std::vector<Timed*> sorted;
+  for (Timed& timed : all) sorted.push_back(&timed);
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](Timed* a, Timed* b) { return a->once > b->once; });
+  std::vector<Timed*> turns;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    turns.push_back(i % 2 == 0 ? sorted[i / 2]
+                               : sorted[sorted.size() - 1 - i / 2]);
+  }
+  return turns;
+}
+
+void prepare_all(Bench& bench, std::vector<Timed>& all,
+                 const CalibrationOptions& options) {
+  constexpr std::size_t kTold = 100;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (options.progress && i % kTold == 0) {
+      options.progress("preparing operation " + std::to_string(i + 1) + " of " +
+                       std::to_string(all.size()));
+    }
+    bench.prepare(all[i]);
+  }
+}
+
+// Rounds over all operations: first those that warm up, then those that count.
+void run_rounds(Bench& bench, std::vector<Timed>& all,
+                const CalibrationOptions& options) {
+  const std::vector<Timed*> turns = in_turn(all);
+  double warm = 0;
+  while (warm < options.warm_up) {
+    const double took = bench.round(turns);
+    if (took <= 0) break;  // a device that only pretends
+    warm += took;
+  }
+  for (Timed& timed : all) timed.seconds.clear();
+  for (int round = 0; round < options.repeats; ++round) {
+    if (options.progress) {
+      options.progress("round " + std::to_string(round + 1) + " of " +
+                       std::to_string(options.repeats));
+    }
+    bench.round(turns);
+  }
+}
 
 // The least seconds of some calls of `work`.
 template <typename Work>
@@ -169,21 +301,33 @@ double least_seconds(int repeats, const Work& work) {
 
 }  // namespace
 
-std::map<std::string, double> measure(Backend& backend,
-                                      std::span<const KernelOp> ops,
-                                      const CalibrationOptions& options) {
+std::map<std::string, MeasuredOp> measure(Backend& backend,
+                                          std::span<const KernelOp> ops,
+                                          const CalibrationOptions& options) {
   require(options.repeats > 0 && options.most_calls > 0,
           "calibration times every operation at least once");
-  std::size_t most = padded(options.spread_bytes);
-  for (const KernelOp& op : ops) most = std::max(most, Placement(op).total());
-  Bench bench(backend, options);
-  bench.reserve(most);
-  std::map<std::string, double> seconds;
+  std::size_t read = padded(options.spread_bytes);
+  std::size_t written = read;
+  std::map<std::string, const KernelOp*> by_key;
   for (const KernelOp& op : ops) {
-    const auto [it, fresh] = seconds.emplace(key_of(op), 0.0);
-    if (fresh) it->second = bench.seconds(op);
+    const Placement placement(op);
+    read = std::max(read, placement.read());
+    written = std::max(written, placement.written());
+    by_key.emplace(key_of(op), &op);
   }
-  return seconds;
+  Bench bench(backend, options);
+  bench.reserve(read, written);
+  std::vector<Timed> all;
+  all.reserve(by_key.size());
+  for (const auto& [key, op] : by_key) all.push_back(bench.placed(*op));
+  prepare_all(bench, all, options);
+  run_rounds(bench, all, options);
+  std::map<std::string, MeasuredOp> measured;
+  auto timed = all.begin();
+  for (const auto& [key, op] : by_key) {
+    measured[key] = {median((timed++)->seconds), profile_of(*op)};
+  }
+  return measured;
 }
 
 HostRates measure_host(std::size_t bytes, int repeats) {

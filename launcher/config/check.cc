@@ -150,24 +150,8 @@ void check_schedule(const Config& config) {
                  std::to_string(config.train.steps));
 }
 
-void check_device(const Config& config) {
-  if (config.train.device != "cuda") return;
-  const auto names = backend_names();
-  const bool built =
-      std::find(names.begin(), names.end(), "cuda") != names.end();
-  check_that(built,
-             "train.device = \"cuda\", and Cairn was built without CUDA; "
-             "install the CUDA toolkit and build again, or choose \"cpu\"");
-  check_that(names.front() == "cuda",
-             "train.device = \"cuda\", and no CUDA device was found; see what "
-             "nvidia-smi lists, or choose \"cpu\"");
-}
-
 void check_transport(const Config& config) {
   if (config.parallel.transport != "nccl") return;
-  check_that(nccl_is_built(),
-             "parallel.transport = \"nccl\", and Cairn was built without NCCL; "
-             "install libnccl-dev and build again, or choose \"host\"");
   check_that(device_of(config) == Device::Kind::kCuda,
              "parallel.transport = \"nccl\" carries what lies on CUDA devices, "
              "and train.device = \"" +
@@ -199,9 +183,24 @@ void check(const Config& config) {
   check_batches(config);
   check_parallel(config);
   check_schedule(config);
-  check_device(config);
   check_transport(config);
   check_run(config);
+}
+
+void check_device_is_here(const Config& config) {
+  check_that(config.parallel.transport != "nccl" || nccl_is_built(),
+             "parallel.transport = \"nccl\", and Cairn was built without NCCL; "
+             "install libnccl-dev and build again, or choose \"host\"");
+  if (config.train.device != "cuda") return;
+  const auto names = backend_names();
+  const bool built =
+      std::find(names.begin(), names.end(), "cuda") != names.end();
+  check_that(built,
+             "train.device = \"cuda\", and Cairn was built without CUDA; "
+             "install the CUDA toolkit and build again, or choose \"cpu\"");
+  check_that(names.front() == "cuda",
+             "train.device = \"cuda\", and no CUDA device was found; see what "
+             "nvidia-smi lists, or choose \"cpu\"");
 }
 
 Device::Kind device_of(const Config& config) {

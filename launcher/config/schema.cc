@@ -182,7 +182,7 @@ const Key kKeys[] = {
     {"parallel", "costs",
      Text([](Config& c) -> auto& { return c.parallel.costs; }),
      {}, {},
-     "Measured costs to cut and plan by; cairn plan --measure writes them."},
+     "Measured costs to cut and plan by; cairn bench --costs writes them."},
     {"parallel", "receive_ahead",
      Whole([](Config& c) -> auto& { return c.parallel.receive_ahead; }),
      {0, 64}, {},

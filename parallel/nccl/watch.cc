@@ -1,6 +1,7 @@
 #include "parallel/nccl/watch.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace cairn {
 namespace {
@@ -52,7 +53,11 @@ void NcclWatch::look_now() {
 void NcclWatch::watch() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
-    if (!failed_.load()) look();
+    try {
+      if (!failed_.load()) look();
+    } catch (const std::exception& error) {
+      fail(std::string("the other ranks cannot be watched: ") + error.what());
+    }
     changed_.wait_for(lock, kLook, [this] { return stop_; });
   }
 }

@@ -7,7 +7,6 @@
 #include "runtime/cuda/cuda_kernels.h"
 #include "runtime/cuda/cuda_memory.h"
 #include "runtime/cuda/cuda_stream.h"
-#include "runtime/cuda/pinned_memory.h"
 #include "runtime/cuda/status.h"
 #include "runtime/error.h"
 
@@ -34,8 +33,7 @@ class CudaBackend final : public Backend {
     return make_cuda_kernels(workspace, deterministic_);
   }
 
-  // Host memory may be pageable; the driver then copies through a buffer of
-  // its own, and a large copy keeps the host waiting.
+  // From or to pageable memory the driver copies through a buffer of its own.
   void upload(Stream& stream, const TensorView& to, const void* from) override {
     copy(stream, to.data, from, to.bytes());
   }
@@ -59,7 +57,7 @@ class CudaBackend final : public Backend {
   int device_;
   bool deterministic_;
   CudaMemory memory_;
-  PinnedMemory host_memory_;
+  CudaHostMemory host_memory_;
 };
 
 }  // namespace

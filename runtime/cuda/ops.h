@@ -9,6 +9,7 @@
 
 #include "runtime/cuda/cudnn_attention.h"
 #include "runtime/cuda/matmul.h"
+#include "runtime/cuda/workspace.h"
 #include "runtime/kernels.h"
 
 namespace cairn {
@@ -23,8 +24,6 @@ struct Lane {
   std::byte* scratch;
   bool deterministic;
 };
-inline constexpr std::size_t kMatmulBytes = std::size_t{64} << 20;
-inline constexpr std::size_t kScratchBytes = std::size_t{32} << 20;
 
 void run(const Lane& lane, const LinearForward& op);
 void run(const Lane& lane, const LinearBackwardInput& op);

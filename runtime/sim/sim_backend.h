@@ -28,7 +28,7 @@ class SimBackend : public Backend {
   int rank_;
   std::size_t workspace_bytes_;
   SimMemory memory_;
-  SimMemory host_memory_;
+  SimHostMemory host_memory_;
 };
 
 // A machine of one rank, played whenever its host synchronizes, so that times

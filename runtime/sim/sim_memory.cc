@@ -1,6 +1,11 @@
 #include "runtime/sim/sim_memory.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <string>
+
+#include "runtime/error.h"
 
 namespace cairn {
 
@@ -9,6 +14,23 @@ void* SimMemory::allocate(std::size_t bytes, Owner /*owner*/,
   const std::uintptr_t address = next_;
   next_ += std::max(padded(bytes), kMemoryAlignment);
   return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
+void* SimHostMemory::allocate(std::size_t bytes, Owner owner,
+                              Stream& /*stream*/) {
+  void* address =
+      mmap(nullptr, std::max(bytes, kMemoryAlignment), PROT_READ | PROT_WRITE,
+           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address != MAP_FAILED) return address;
+  throw Error(Code::kOutOfMemory,
+              "reserving " + std::to_string(bytes) +
+                  " bytes of host memory for " + name_of(owner) +
+                  " of a plan: there are no addresses left");
+}
+
+void SimHostMemory::deallocate(void* address, std::size_t bytes,
+                               Owner /*owner*/, Stream& /*stream*/) noexcept {
+  munmap(address, std::max(bytes, kMemoryAlignment));
 }
 
 // What waits the upstream resource needs come before the allocation.

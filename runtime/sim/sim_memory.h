@@ -1,6 +1,6 @@
 // Memory without end that nobody may touch: addresses are aligned, never null,
-// and never given out twice. And memory on top of another that records what it
-// gives out and takes back.
+// and never given out twice. Host memory, of which little is. And memory on top
+// of another that records what it gives out and takes back.
 
 #pragma once
 
@@ -19,6 +19,15 @@ class SimMemory final : public MemoryResource {
 
  private:
   std::uintptr_t next_ = kMemoryAlignment;
+};
+
+// The host side of copies that are not made: reads as zeros, and takes room
+// only where it is written, so that a plan can have more than the machine.
+class SimHostMemory final : public MemoryResource {
+ public:
+  void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
+  void deallocate(void* address, std::size_t bytes, Owner owner,
+                  Stream& stream) noexcept override;
 };
 
 class RecordingMemory final : public MemoryResource {

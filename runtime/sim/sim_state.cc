@@ -27,6 +27,21 @@ std::size_t bytes_of(const SimPart& part) {
   }
 }
 
+// What the host takes to enqueue an operation.
+Nanoseconds issue_of(const CostModel& costs, SimOp::Kind kind) {
+  switch (kind) {
+    case SimOp::Kind::kWork:
+    case SimOp::Kind::kExchange:
+      return costs.issue_of_kernel();
+    case SimOp::Kind::kRecord:
+    case SimOp::Kind::kWait:
+      return costs.issue_of_event();
+    case SimOp::Kind::kMemory:
+      break;
+  }
+  return Nanoseconds{0};
+}
+
 }  // namespace
 
 int SimState::name_of(const std::string& text) {
@@ -53,7 +68,10 @@ SimOp& SimState::push(SimLog& log, SimOp::Kind kind, int name) {
   SimOp op;
   op.kind = kind;
   op.name = name;
-  op.syncs = static_cast<std::uint32_t>(rank(log.rank).syncs.size());
+  SimRank& mine = rank(log.rank);
+  op.syncs = static_cast<std::uint32_t>(mine.syncs.size());
+  mine.issued += issue_of(costs, kind);
+  op.issued = mine.issued;
   log.ops.push_back(std::move(op));
   return log.ops.back();
 }
@@ -89,7 +107,8 @@ void SimState::push_kernel(SimLog& log, const KernelOp& op,
 void SimState::push_copy(SimLog& log, const TensorView& device,
                          const void* host, bool upload) {
   push(log, SimOp::Kind::kWork, name_of(upload ? "upload" : "download"))
-      .duration = costs.copy(device.bytes());
+      .duration =
+      upload ? costs.upload(device.bytes()) : costs.download(device.bytes());
   touch(log, device, upload ? Touch::kWrite : Touch::kRead);
   log.touches.push_back({{address_of(host), device.bytes()},
                          upload ? Touch::kRead : Touch::kWrite,
@@ -144,7 +163,9 @@ void SimState::push_wait(SimLog& log, std::shared_ptr<SimEvent> event) {
 }
 
 void SimState::synchronize(int number, std::shared_ptr<SimEvent> event) {
-  rank(number).syncs.push_back({std::move(event), {}, Nanoseconds{0}});
+  SimRank& mine = rank(number);
+  mine.syncs.push_back({std::move(event), mine.issued, {}, Nanoseconds{0}});
+  mine.issued = Nanoseconds{0};
   if (solves_when_synchronized) solve(*this);
 }
 

@@ -38,13 +38,13 @@ struct SimOp {
     kWait,
     kMemory,  // gives memory out or back, in no time
   };
-
   Kind kind = Kind::kWork;
   std::int32_t name = 0;      // in SimState::names
   std::uint32_t touches = 0;  // how many of the stream's are its own
   std::uint32_t syncs = 0;    // that the rank's host made before
   std::uint32_t index = 0;    // exchange: in `parts`; wait: among the rank's
   Nanoseconds duration{0};
+  Nanoseconds issued{0};  // when the host had enqueued it, after its last sync
   std::shared_ptr<SimEvent> event;  // recorded, or waited for
 };
 
@@ -68,7 +68,6 @@ struct SimLog {
   std::vector<SimOp> ops;
   std::vector<SimTouch> touches;
   std::vector<SimExchange> parts;
-
   std::size_t next = 0;        // of ops
   std::size_t next_touch = 0;  // of touches
   Nanoseconds time{0};
@@ -80,12 +79,14 @@ struct SimLog {
 
 struct SimSync {
   std::shared_ptr<SimEvent> event;
-  Clock clock;  // what the host knew from then on
+  Nanoseconds issued{0};  // what the host enqueued since the sync before
+  Clock clock;            // what the host knew from then on
   Nanoseconds time{0};
 };
 
 struct SimRank {
   std::vector<SimSync> syncs;
+  Nanoseconds issued{0};      // what the host enqueued since the last
   std::size_t synced = 0;     // syncs that are over
   std::vector<SimLog*> held;  // streams that wait for the next
   std::vector<SimWait> waits;

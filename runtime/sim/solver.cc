@@ -99,18 +99,22 @@ bool Solver::perform(SimLog& log, SimOp& op) {
   return true;
 }
 
-// Whether the host had enqueued the operation by now.
+// Whether the host has waited for all that it does before the operation, which
+// then begins no sooner than it was enqueued.
 bool Solver::catch_up(SimLog& log, const SimOp& op) {
-  if (log.syncs >= op.syncs) return true;
   SimRank& rank = state_.rank(log.rank);
   if (rank.synced < op.syncs) {
     rank.held.push_back(&log);
     return false;
   }
-  const SimSync& sync = rank.syncs[op.syncs - 1];
-  log.syncs = op.syncs;
-  log.time = std::max(log.time, sync.time);
-  log.clock.learn(sync.clock);
+  Nanoseconds enqueued = op.issued;
+  if (op.syncs > 0) {
+    const SimSync& sync = rank.syncs[op.syncs - 1];
+    enqueued += sync.time;
+    if (log.syncs < op.syncs) log.clock.learn(sync.clock);
+    log.syncs = op.syncs;
+  }
+  log.time = std::max(log.time, enqueued);
   return true;
 }
 
@@ -144,10 +148,11 @@ void Solver::let_host_go_on(SimRank& rank) {
   while (rank.synced < rank.syncs.size() &&
          rank.syncs[rank.synced].event->played()) {
     SimSync& sync = rank.syncs[rank.synced];
+    sync.time = sync.issued;
     if (rank.synced > 0) {
       const SimSync& last = rank.syncs[rank.synced - 1];
       sync.clock = last.clock;
-      sync.time = last.time;
+      sync.time += last.time;
     }
     sync.clock.learn(sync.event->moment(), sync.event->clock());
     sync.time = std::max(sync.time, sync.event->time());

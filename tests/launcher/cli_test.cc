@@ -31,6 +31,37 @@ TEST(CommandLine, ReadsTrainAndPlan) {
   EXPECT_TRUE(plan.json);
 }
 
+TEST(CommandLine, ReadsWhatToBenchAndOfWhatRun) {
+  const auto bench = [](std::vector<const char*> words) {
+    words.insert(words.begin(), "bench");
+    return std::get<BenchCommand>(parse(words));
+  };
+
+  EXPECT_EQ(bench({}).what, "all");
+  EXPECT_EQ(bench({"c.toml"}).config, "c.toml");
+  EXPECT_EQ(bench({"c.toml"}).what, "all");
+  EXPECT_EQ(bench({"copies"}).what, "copies");
+  EXPECT_EQ(bench({"copies"}).config, "");
+  const BenchCommand all = bench({"kernels", "c.toml", "--set", "a.b=1",
+                                  "--json", "--costs", "costs.json"});
+  EXPECT_EQ(all.what, "kernels");
+  EXPECT_EQ(all.config, "c.toml");
+  EXPECT_EQ(all.settings, std::vector<std::string>{"a.b=1"});
+  EXPECT_TRUE(all.json);
+  EXPECT_EQ(all.costs, "costs.json");
+}
+
+TEST(CommandLine, RefusesABenchOfWhatItDoesNotKnow) {
+  EXPECT_EQ(message_of({"bench", "kernel", "c.toml"}),
+            "cairn bench takes one of all, kernels, collectives and copies, "
+            "and then a config; kernel is none of them; the nearest is "
+            "kernels");
+  EXPECT_NE(message_of({"bench", "--set", "a.b=1"}).find("given none"),
+            std::string::npos);
+  EXPECT_NE(message_of({"bench", "collectives"}).find("takes a config"),
+            std::string::npos);
+}
+
 TEST(CommandLine, ReadsDataPrepare) {
   const auto prepare = std::get<PrepareCommand>(
       parse({"data", "prepare", "--tokenizer", "char", "--input", "a", "b",

@@ -106,6 +106,42 @@ TEST_F(Command, PeaksAtThePlannedBytes) {
             nlohmann::json::parse(plan.text)["ranks"][0]["device_peak_bytes"]);
 }
 
+TEST_F(Command, BenchesARunAndPlansByWhatItMeasured) {
+  const CommandEnding bench = run_line(
+      std::string(CAIRN_COMMAND) + " bench all " + path("config.toml") +
+      " --json --costs " + path("costs.json") + " 2> /dev/null");
+  ASSERT_EQ(bench.code, 0) << bench.text;
+  const auto measured = nlohmann::json::parse(bench.text);
+  const CommandEnding plan = run_cairn("plan " + path("config.toml") +
+                                       " --json --costs " + path("costs.json"));
+  ASSERT_EQ(plan.code, 0) << plan.text;
+  const auto planned = nlohmann::json::parse(plan.text);
+
+  EXPECT_EQ(measured["device"], "cpu");
+  EXPECT_GT(measured["copies"]["both_bytes_per_second"], 0);
+  // One rank: what the step takes is what its kernels take, and a little.
+  const double kernels = 1e3 * measured["kernel_seconds"].get<double>();
+  EXPECT_GT(planned["step_ms"].get<double>(), kernels);
+  EXPECT_LT(planned["step_ms"].get<double>(), 1.5 * kernels);
+  EXPECT_EQ(planned["costs"], "measured on cpu, from " + path("costs.json"));
+}
+
+// Without a GPU, or CUDA.
+TEST_F(Command, PlansForACardThatIsNotHere) {
+  const std::string cuda = path("config.toml") + " --set train.device=cuda";
+
+  const CommandEnding plan = run_cairn("plan " + cuda);
+  const CommandEnding older = run_cairn("plan " + cuda + " --costs h100");
+
+  EXPECT_EQ(plan.code, 0) << plan.text;
+  EXPECT_NE(plan.text.find("by rates of an NVIDIA H200, as shipped"),
+            std::string::npos)
+      << plan.text;
+  EXPECT_NE(older.text.find("by rates of an NVIDIA H100, as shipped"),
+            std::string::npos)
+      << older.text;
+}
+
 TEST_F(Command, MovesAnEarlierRunAside) {
   ASSERT_EQ(train("run").code, 0);
   const auto before = end_of("run");

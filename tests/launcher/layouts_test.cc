@@ -95,16 +95,19 @@ TEST_P(Layouts, GiveTheBitsOfOneRankWithUntiedEmbeddings) {
 
 TEST(StagedLayouts, GiveTheBitsOfOneRankToo) {
   const Model model(built_in_families().make(tiny("gpt2", true)));
-  const Trained want = reference(model, 2, DType::kF32);
 
-  for (const int pipeline : {1, 2}) {
-    for (const int sharding : {0, 3}) {
-      EngineOptions options = small_steps(2, DType::kF32);
-      options.parallel.pipeline = pipeline;
-      options.parallel.sharding = sharding;
-      const Trained found =
-          train_on_ranks(model, "boundary", options, 3, {"cpu", "host"});
-      EXPECT_TRUE(found == want) << pipeline << " " << sharding;
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const Trained want = reference(model, 2, dtype);
+    for (const int pipeline : {1, 2}) {
+      for (const int sharding : {0, 3}) {
+        EngineOptions options = small_steps(2, dtype);
+        options.parallel.pipeline = pipeline;
+        options.parallel.sharding = sharding;
+        const Trained found =
+            train_on_ranks(model, "boundary", options, 3, {"cpu", "host"});
+        EXPECT_TRUE(found == want)
+            << name_of(dtype) << " " << pipeline << " " << sharding;
+      }
     }
   }
 }

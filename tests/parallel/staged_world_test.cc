@@ -74,9 +74,10 @@ TEST(StagedWorld, TakesHostMemoryForEachCommunicatorOnceAndGivesItBack) {
     Lane first(*world, "first", {0});
     Lane second(*world, "second", {0});
     std::vector<double> x = values_of<double>(0, 1000003);
+    std::vector<double> y = x;
 
     first.comm->all_reduce(first.stream, view_of(x));
-    second.comm->all_gather(second.stream, view_of(x), view_of(x));
+    second.comm->all_gather(second.stream, view_of(y), view_of(y));
     first.stream.synchronize();
     second.stream.synchronize();
 

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "runtime/tensor.h"
 #include "tests/support/thrown.h"
@@ -52,6 +54,40 @@ TEST(Backend, OfTheCpuCopiesBothWaysInTheOrderOfItsStream) {
   stream->synchronize();
 
   EXPECT_EQ(received, sent);
+}
+
+TEST(Backend, HasHostMemoryThatCopiesGoThrough) {
+  for (const char* name : {"cpu", "sim"}) {
+    const auto backend = make_backend(name, {.threads = 1});
+    const auto stream = backend->make_stream("s");
+    constexpr std::int64_t kNumbers = 3L << 20;
+    const Tensor tensor(backend->memory(), *stream, Owner::kData, DType::kI32,
+                        {kNumbers});
+    const Buffer host(backend->host_memory(), 2 * tensor.bytes(), Owner::kData,
+                      *stream);
+    auto* const sent = reinterpret_cast<std::int32_t*>(host.data());
+    std::int32_t* const received = sent + kNumbers;
+    std::iota(sent, received, 7);
+    std::fill(received, received + kNumbers, 0);
+
+    backend->upload(*stream, tensor, sent);
+    backend->download(*stream, received, tensor);
+    stream->synchronize();
+
+    const bool copies = backend->device().kind == Device::Kind::kCpu;
+    EXPECT_EQ(std::equal(sent, received, received), copies) << name;
+  }
+}
+
+// A plan may hold more than the machine it is made on.
+TEST(Backend, OfSimPretendsHostMemoryToo) {
+  const auto backend = make_backend("sim", {.threads = 1});
+  const auto stream = backend->make_stream("s");
+  const std::size_t bytes = std::size_t{1} << 42;
+
+  const Buffer host(backend->host_memory(), bytes, Owner::kData, *stream);
+
+  EXPECT_EQ(host.data()[bytes - 1], std::byte{0});
 }
 
 }  // namespace

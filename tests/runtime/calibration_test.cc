@@ -14,7 +14,7 @@ TEST(Calibration, GivesEveryOperationATimeAndASimulationTheirSum) {
   const OpSamples samples;
   const auto backend = make_backend("cpu", {.threads = 1});
   CostModel costs;
-  costs.seconds_of = measure(
+  costs.measured = measure(
       *backend, samples.ops(),
       {.repeats = 3, .least = 1e-5, .most_calls = 4, .spread_bytes = 4096});
   SimMachine machine(costs);
@@ -24,8 +24,8 @@ TEST(Calibration, GivesEveryOperationATimeAndASimulationTheirSum) {
 
   std::int64_t sum = 0;
   for (const KernelOp& op : samples.ops()) {
-    ASSERT_TRUE(costs.seconds_of.contains(key_of(op))) << key_of(op);
-    const double seconds = costs.seconds_of.at(key_of(op));
+    ASSERT_TRUE(costs.measured.contains(key_of(op))) << key_of(op);
+    const double seconds = costs.measured.at(key_of(op)).seconds;
     EXPECT_GT(seconds, 0.0) << key_of(op);
     sum += std::llround(seconds * 1e9);
     enqueue(*kernels, *stream, op);

@@ -15,12 +15,13 @@ namespace cairn {
 // Kernels, copies and exchanges take a nanosecond a byte, marks nothing.
 inline CostModel byte_a_nanosecond() {
   CostModel costs;
-  costs.flops_per_second = 1e9;
+  costs.f32.flops_per_second = 1e9;
   costs.bytes_per_second = 1e9;
   costs.kernel_overhead = 0;
   costs.event_overhead = 0;
   costs.copy_latency = 0;
-  costs.copy_bytes_per_second = 1e9;
+  costs.upload_bytes_per_second = 1e9;
+  costs.download_bytes_per_second = 1e9;
   costs.link = {0, 1e9, 1e9};
   return costs;
 }

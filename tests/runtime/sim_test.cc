@@ -172,7 +172,7 @@ TEST(SimTimes, AreTheSameEveryTime) {
   std::vector<std::int64_t> ends;
   for (int i = 0; i < 2; ++i) {
     CostModel costs;
-    costs.flops_per_second = 3e9;
+    costs.f32.flops_per_second = 3e9;
     costs.bytes_per_second = 7e9;
     SimMachine machine(costs);
     SimTestRank rank(machine, 0);
@@ -185,6 +185,41 @@ TEST(SimTimes, AreTheSameEveryTime) {
     ends.push_back(rank.end());
   }
   EXPECT_EQ(ends[0], ends[1]);
+}
+
+TEST(SimTimes, AreBoundByTheHostWhereItEnqueuesMoreSlowly) {
+  CostModel costs = byte_a_nanosecond();
+  costs.kernel_issue = 1000e-9;
+  SimMachine machine(costs);
+  SimTestRank rank(machine, 0);
+  rank.write("a", rank.tensor("a", 400));
+  rank.write("a", rank.tensor("a", 400));
+  rank.write("b", rank.tensor("b", 5000));
+  rank.write("a", rank.tensor("a", 400));
+  machine.solve();
+
+  // The third is enqueued at 3000 and takes 5000; the fourth is at 4000.
+  EXPECT_EQ(rank.end(), 8000);
+}
+
+TEST(SimTimes, CountTheHostFromWhatItWaitedFor) {
+  CostModel costs = byte_a_nanosecond();
+  costs.kernel_issue = 100e-9;
+  SimMachine machine(costs);
+  const auto backend = machine.make_backend(0, 0);
+  const auto first = backend->make_stream("first");
+  const auto second = backend->make_stream("second");
+  const auto kernels = backend->make_kernels({});
+  const Tensor a(backend->memory(), *first, Owner::kData, DType::kF32, {250});
+  const Tensor b(backend->memory(), *second, Owner::kData, DType::kF32, {25});
+
+  kernels->fill(*first, a, 0.0F);  // from 100 to 1100
+  first->record()->synchronize();
+  kernels->fill(*second, b, 0.0F);  // enqueued at 1200
+  const auto end = second->record();
+  machine.solve();
+
+  EXPECT_EQ(machine.end(0).count(), 1300);
 }
 
 TEST(SimKernels, AreListedOnceForEachKeyWithTheirCalls) {
@@ -203,7 +238,7 @@ TEST(SimKernels, AreListedOnceForEachKeyWithTheirCalls) {
 TEST(SimKernels, TakeWhatWasMeasuredForTheirKey) {
   CostModel costs = byte_a_nanosecond();
   costs.kernel_overhead = 1.0;
-  costs.seconds_of["fill x=f32[100]"] = 3e-6;
+  costs.measured["fill x=f32[100]"].seconds = 3e-6;
   SimMachine machine(costs);
   SimTestRank rank(machine, 0);
   rank.write("a", rank.tensor("a", 400));

@@ -22,76 +22,82 @@ ModelConfig tiny(const std::string& family) {
   return config;
 }
 
-EngineOptions small_steps(int data) {
+EngineOptions small_steps(int data, DType dtype) {
   EngineOptions options;
   options.batch = {2, 11};
   options.microbatches = 4;
   options.seed = 77;
+  options.dtype = dtype;
   options.parallel.data = data;
   return options;
 }
 
-Trained reference(const Model& model, int data) {
-  EngineOptions options = small_steps(1);
+Trained reference(const Model& model, int data, DType dtype) {
+  EngineOptions options = small_steps(1, dtype);
   options.microbatches *= data;
   options.parallel.gradient_groups = data;
   return train_on_ranks(model, "keep", options, 3, {"cuda", "host"});
 }
 
-void expect_bits(const std::string& family, int data,
-                 const std::string& schedule) {
-  const Model model(built_in_families().make(tiny(family)));
-  const Trained want = reference(model, data);
-  for (const int pipeline : {1, 2, 4}) {
-    if (pipeline == 1 && schedule != "1f1b") continue;
+struct Runs {
+  std::string family = "gpt2";
+  int data = 1;
+  DType dtype = DType::kF32;
+  std::string schedule = "1f1b";
+  std::vector<int> pipelines = {1, 2, 4};
+  std::string transport = "host";
+};
+
+void expect_bits(const Runs& runs) {
+  const Model model(built_in_families().make(tiny(runs.family)));
+  const Trained want = reference(model, runs.data, runs.dtype);
+  for (const int pipeline : runs.pipelines) {
     for (int sharding = 0; sharding <= 3; ++sharding) {
       for (const std::string& policy : policy_names()) {
-        EngineOptions options = small_steps(data);
+        EngineOptions options = small_steps(runs.data, runs.dtype);
         options.parallel.pipeline = pipeline;
-        options.parallel.schedule = schedule;
+        options.parallel.schedule = runs.schedule;
         options.parallel.sharding = sharding;
         const Trained found =
-            train_on_ranks(model, policy, options, 3, {"cuda", "host"});
+            train_on_ranks(model, policy, options, 3, {"cuda", runs.transport});
         EXPECT_TRUE(found == want)
-            << family << " " << schedule << " " << pipeline << "x" << data
-            << " ZeRO " << sharding << " " << policy;
+            << runs.family << " in " << name_of(runs.dtype) << ", "
+            << runs.schedule << " " << pipeline << "x" << runs.data << ", ZeRO "
+            << sharding << ", " << policy;
       }
     }
   }
 }
 
-TEST(CudaLayouts, GiveTheBitsOfOneRank) { expect_bits("gpt2", 1, "1f1b"); }
+TEST(CudaLayouts, GiveTheBitsOfOneRank) { expect_bits({"gpt2", 1}); }
 
 TEST(CudaLayouts, GiveTheBitsOfOneRankThatSumsAsReplicasDo) {
-  expect_bits("gpt2", 2, "1f1b");
+  expect_bits({"gpt2", 2});
+}
+
+TEST(CudaLayouts, GiveTheBitsOfOneRankInBf16) {
+  expect_bits({"gpt2", 2, DType::kBF16});
 }
 
 TEST(CudaLayouts, GiveTheBitsOfOneRankWithUntiedEmbeddings) {
-  expect_bits("llama", 2, "1f1b");
+  expect_bits({"llama", 2, DType::kBF16, "1f1b", {2}});
 }
 
 TEST(CudaLayouts, GiveTheBitsOfOneRankInOtherSchedules) {
-  expect_bits("gpt2", 2, "zb-h1");
-  expect_bits("gpt2", 2, "gpipe");
+  expect_bits({"gpt2", 2, DType::kF32, "zb-h1", {2, 4}});
+  expect_bits({"gpt2", 1, DType::kF32, "gpipe", {4}});
 }
 
 TEST(CudaLayouts, GiveTheBitsOfOneRankByNccl) {
   if (!nccl_is_built()) GTEST_SKIP() << "Cairn was built without NCCL";
-  const int devices = devices_of("cuda");
-  const Model model(built_in_families().make(tiny("gpt2")));
-  for (const int data : {1, 2}) {
-    const Trained want = reference(model, data);
-    for (const int pipeline : {1, 2, 4}) {
-      if (pipeline * data > devices) continue;
-      for (int sharding = 0; sharding <= 3; ++sharding) {
-        EngineOptions options = small_steps(data);
-        options.parallel.pipeline = pipeline;
-        options.parallel.sharding = sharding;
-        const Trained found =
-            train_on_ranks(model, "boundary", options, 3, {"cuda", "nccl"});
-        EXPECT_TRUE(found == want)
-            << pipeline << "x" << data << " ZeRO " << sharding;
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const int data : {1, 2}) {
+      std::vector<int> pipelines;
+      for (const int pipeline : {1, 2, 4}) {
+        const bool fits = pipeline * data <= devices_of("cuda");
+        if (fits) pipelines.push_back(pipeline);
       }
+      expect_bits({"gpt2", data, dtype, "1f1b", pipelines, "nccl"});
     }
   }
 }

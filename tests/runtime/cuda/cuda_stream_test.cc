@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <future>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -33,6 +36,32 @@ TEST_F(CudaStreams, CopyBothWaysInOrder) {
   first_->synchronize();
 
   EXPECT_EQ(received, sent);
+}
+
+// With pageable memory the call comes back only when the bytes have gone.
+TEST_F(CudaStreams, CopyFromAndToLockedMemoryWithoutHoldingUpTheHost) {
+  constexpr std::int64_t kNumbers = std::int64_t{32} << 20;
+  const Tensor tensor(backend_->memory(), *first_, Owner::kData, DType::kI32,
+                      {kNumbers});
+  const Buffer host(backend_->host_memory(), 2 * tensor.bytes(), Owner::kData,
+                    *first_);
+  auto* const sent = reinterpret_cast<std::int32_t*>(host.data());
+  std::int32_t* const received = sent + kNumbers;
+  std::iota(sent, received, 7);
+  std::promise<void> enqueued;
+  second_->enqueue_host(
+      [future = enqueued.get_future().share()] { future.wait(); });
+  first_->wait(second_->record());
+
+  // Nothing moves before both are enqueued.
+  backend_->upload(*first_, tensor, sent);
+  backend_->download(*first_, received, tensor);
+  const auto end = first_->record();
+  EXPECT_FALSE(end->reached());
+  enqueued.set_value();
+  end->synchronize();
+
+  EXPECT_TRUE(std::equal(sent, received, received));
 }
 
 TEST_F(CudaStreams, RunHostWorkInOrderAndTimeIt) {
@@ -134,10 +163,15 @@ TEST_F(CudaStreams, WaitForThoseOfTheCpuAndTakeTheirFailures) {
 TEST_F(CudaStreams, FailFromAPlaceOnWhenTold) {
   const auto before = first_->record();
   const CudaPlace place = cuda_place(*first_);
+  std::atomic<bool> go = false;
+  first_->enqueue_host([&] {
+    while (!go) std::this_thread::yield();
+  });
   const auto after = first_->record();
   second_->wait(after);
 
   place.fail(std::make_exception_ptr(Error(Code::kPeerLost, "on purpose")));
+  go = true;
 
   EXPECT_NO_THROW(before->synchronize());
   EXPECT_EQ(thrown([&] { after->synchronize(); }).message(), "on purpose");
