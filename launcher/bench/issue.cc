@@ -57,7 +57,7 @@ void measure_issue(Device::Kind device, const BackendOptions& options,
   step.batch = {1, 32};
   PlanRequest request{model, step, options.threads};
   request.device = device;
-  request.deterministic = options.deterministic;
+  request.options.deterministic = options.deterministic;
   // A host so slow that nothing else counts.
   constexpr double kSlow = 1e-3;
   request.costs.kernel_issue = kSlow;

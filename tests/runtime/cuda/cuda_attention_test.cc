@@ -82,7 +82,7 @@ class CudaOwnAttention : public CudaAttention {
   }
 
  private:
-  Matmul matmul_{nullptr, 0};
+  Matmul matmul_{nullptr, 0, true};
   CudnnAttention cudnn_{/*deterministic=*/true};
 };
 
