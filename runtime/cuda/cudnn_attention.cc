@@ -182,8 +182,10 @@ bool is_aligned(const TensorView& view) {
 }
 
 // What the graphs above can say.
-bool fits(const AttentionShape& s, const TensorView& qkv) {
-  return qkv.dtype == DType::kBF16 && s.head_size % 8 == 0 && is_aligned(qkv);
+template <typename... Views>
+bool fits(const AttentionShape& s, const Views&... views) {
+  return s.head_size % 8 == 0 && ((views.dtype == DType::kBF16) && ...) &&
+         (is_aligned(views) && ...);
 }
 
 using Operands = std::unordered_map<std::int64_t, void*>;
@@ -237,9 +239,8 @@ class CudnnAttention::Plans {
 
   const Plan& plan(Pass pass, const AttentionShape& s, const Part& part) {
     const Key key = key_of(pass, s, part);
-    if (const auto coming = coming_.find(key); coming != coming_.end()) {
-      plans_.emplace(key, coming->second.get());
-      coming_.erase(coming);
+    if (auto coming = coming_.extract(key)) {
+      plans_.emplace(key, coming.mapped().get());
     }
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
@@ -310,7 +311,7 @@ CudnnAttention::~CudnnAttention() = default;
 bool CudnnAttention::run(cudaStream_t stream, const AttentionForward& op,
                          std::span<std::byte> room) {
   const AttentionShape& s = op.shape;
-  if (!fits(s, op.qkv)) return false;
+  if (!fits(s, op.qkv, op.out)) return false;
   if (!plans_) plans_ = std::make_unique<Plans>();
   const Part all{s.samples, s.kv_heads};
   if (!plans_->knows(Pass::kForward, s, all)) {
@@ -331,7 +332,7 @@ bool CudnnAttention::run(cudaStream_t stream, const AttentionForward& op,
 // In equal parts, and what is left.
 bool CudnnAttention::run(cudaStream_t stream, const AttentionBackward& op) {
   const AttentionShape& s = op.shape;
-  if (!fits(s, op.qkv) || !op.scratch) return false;
+  if (!fits(s, op.dout, op.qkv, op.out, op.dqkv)) return false;
   if (!plans_) plans_ = std::make_unique<Plans>();
   const Pass pass = backward_of(deterministic_);
   const std::optional<Part> part = plans_->part(pass, s, op.scratch.bytes());

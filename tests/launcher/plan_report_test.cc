@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "runtime/attention_scratch.h"
 #include "runtime/data/prepare.h"
 #include "sharding/unit_layout.h"
 
@@ -61,6 +62,27 @@ std::int64_t sum_of(const Json& object) {
     sum += value.get<std::int64_t>();
   }
   return sum;
+}
+
+TEST_F(PlanReport, IsOfKernelsThatMayDifferInBitsWhereTheConfigSaysSo) {
+  Config config = run_->config();
+  config.train.precision = "bf16";
+  for (const bool deterministic : {true, false}) {
+    config.train.deterministic = deterministic;
+    const cairn::Run run(config, built_in_families());
+    int backwards = 0;
+    for (const KernelOp& op : plan_kernels(run.plan_request(), "keep")) {
+      const auto* backward = std::get_if<AttentionBackward>(&op);
+      if (backward == nullptr) continue;
+      ++backwards;
+      EXPECT_EQ(
+          backward->scratch.elements(),
+          attention_scratch(backward->shape, DType::kBF16, deterministic));
+    }
+
+    EXPECT_EQ(run.backend_options().deterministic, deterministic);
+    EXPECT_GT(backwards, 0);
+  }
 }
 
 TEST_F(PlanReport, HasEveryRankWithItsStage) {
