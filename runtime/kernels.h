@@ -225,9 +225,10 @@ struct SquaredNorm {
   std::int64_t chunks() const { return (x.elements() + chunk - 1) / chunk; }
 };
 
-// norm = sqrt of the sum of all partials, in order. factor = limit / norm when
-// limit > 0 and norm > limit, else 1; NaN when the norm is not finite, and NaN
-// for ever after, so that no later step touches the weights.
+// norm = sqrt of the sum of all partials, in an order that their number fixes.
+// factor = limit / norm when limit > 0 and norm > limit, else 1; NaN when the
+// norm is not finite, and NaN for ever after, so that no later step touches the
+// weights.
 struct ClipFactor {
   TensorView partials;  // f64
   TensorView norm;      // f32 [1]

@@ -15,18 +15,31 @@ namespace cairn {
 
 using Random4 = std::array<std::uint32_t, 4>;
 
-constexpr Random4 philox(std::uint64_t key, Random4 counter) {
-  auto k0 = static_cast<std::uint32_t>(key);
-  auto k1 = static_cast<std::uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53U} * counter[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57U} * counter[2];
-    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0,
-               static_cast<std::uint32_t>(b),
-               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1,
-               static_cast<std::uint32_t>(a)};
-    k0 += 0x9E3779B9U;
-    k1 += 0xBB67AE85U;
+// The two halves of the key of a round, and one round.
+inline constexpr int kPhiloxRounds = 10;
+using PhiloxKey = std::array<std::uint32_t, 2>;
+
+constexpr PhiloxKey first_key(std::uint64_t key) {
+  return {static_cast<std::uint32_t>(key),
+          static_cast<std::uint32_t>(key >> 32)};
+}
+constexpr PhiloxKey next_key(PhiloxKey key) {
+  return {key[0] + 0x9E3779B9U, key[1] + 0xBB67AE85U};
+}
+constexpr Random4 philox_round(PhiloxKey key, Random4 counter) {
+  const std::uint64_t a = std::uint64_t{0xD2511F53U} * counter[0];
+  const std::uint64_t b = std::uint64_t{0xCD9E8D57U} * counter[2];
+  return {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key[0],
+          static_cast<std::uint32_t>(b),
+          static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key[1],
+          static_cast<std::uint32_t>(a)};
+}
+
+constexpr Random4 philox(std::uint64_t seed, Random4 counter) {
+  PhiloxKey key = first_key(seed);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    counter = philox_round(key, counter);
+    key = next_key(key);
   }
   return counter;
 }

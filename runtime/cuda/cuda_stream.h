@@ -11,74 +11,20 @@
 
 #include <cuda_runtime_api.h>
 
-#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "runtime/cuda/cuda_event.h"
 #include "runtime/cuda/handle.h"
 #include "runtime/cuda/host_lane.h"
 #include "runtime/cuda_place.h"
 #include "runtime/stream.h"
 
 namespace cairn {
-
-class CudaEvent;
-
-// Which host work of a stream failed, and whose failures it inherits. Work is
-// numbered in the order of the stream. Threads: any.
-class FailureLog {
- public:
-  std::uint64_t count();  // the number of the next piece of work
-  std::uint64_t now();
-  void inherit(std::shared_ptr<CudaEvent> event);
-  void fail(std::uint64_t number, std::exception_ptr failure);
-  // The failure of work with at most that number, or none.
-  std::exception_ptr until(std::uint64_t number);
-  void forget();
-
- private:
-  struct Source {
-    std::uint64_t number;
-    std::shared_ptr<CudaEvent> event;
-  };
-
-  std::mutex mutex_;
-  std::uint64_t number_ = 0;
-  std::uint64_t failed_ = 0;  // number of the work that failed
-  std::exception_ptr failure_;
-  std::vector<Source> sources_;
-};
-
-class CudaEvent final : public Event {
- public:
-  explicit CudaEvent(std::shared_ptr<FailureLog> log,
-                     unsigned flags = cudaEventDefault);
-
-  // Marks the end of what was issued to `stream`. Until then nobody can wait
-  // for it on a device, only for await_issue.
-  void issue(cudaStream_t stream);
-  bool issued() const { return issued_.load(std::memory_order_acquire) != 0; }
-  void await_issue() const { issued_.wait(0, std::memory_order_acquire); }
-
-  bool reached() const override;
-  void synchronize() override;
-  double seconds_since(const Event& earlier) const override;
-
-  cudaEvent_t native() const { return event_.get(); }
-  std::exception_ptr failure() const { return log_->until(number_); }
-
- private:
-  Handle<cudaEvent_t, cudaEventDestroy> event_;
-  std::shared_ptr<FailureLog> log_;
-  std::uint64_t number_;
-  std::atomic<std::uint32_t> issued_ = 0;
-};
 
 class CudaStream final : public Stream {
  public:
@@ -119,6 +65,8 @@ class CudaStream final : public Stream {
   std::string name_;
   int device_;
   std::shared_ptr<FailureLog> log_;
+  std::shared_ptr<EventPool> marks_;
+  std::shared_ptr<EventPool> blocking_;  // whose waits let the processor go
   Handle<cudaStream_t, cudaStreamDestroy> stream_;
   HostLane lane_;  // last: it ends before what it works on
 };

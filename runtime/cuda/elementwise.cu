@@ -10,21 +10,19 @@ template <typename T>
 void fill(const Lane& lane, const TensorView& x, float value) {
   constexpr int N = kLanes<T>;
   const bool wide = is_aligned(x);
+  const T each = static_cast<T>(value);
   T* to = data_of<T>(x);
   for_each<N>(lane.stream, x.elements(),
               [=] __device__(std::int64_t at, std::int64_t left) {
+                alignas(16) T values[N];
+#pragma unroll
+                for (int i = 0; i < N; ++i) values[i] = each;
                 if (wide && left >= N) {
-                  T values[N];
-                  for (int i = 0; i < N; ++i) {
-                    values[i] = static_cast<T>(value);
-                  }
                   *reinterpret_cast<uint4*>(to + at) =
                       *reinterpret_cast<const uint4*>(values);
                   return;
                 }
-                for (int i = 0; i < N && i < left; ++i) {
-                  to[at + i] = static_cast<T>(value);
-                }
+                for (int i = 0; i < N && i < left; ++i) to[at + i] = each;
               });
   check_launch("fill");
 }

@@ -1,5 +1,6 @@
-// Embedding, and its gradient without atomics: a block for each row of the
-// gradient looks through the tokens in order and adds its own.
+// Embedding, and the scattering of its gradient's rows.
+
+#include <algorithm>
 
 #include "runtime/cuda/lanes.cuh"
 #include "runtime/cuda/math.cuh"
@@ -8,143 +9,81 @@
 namespace cairn {
 namespace {
 
-template <typename T>
-void look_up(const Lane& lane, const EmbeddingForward& op) {
-  constexpr int N = kLanes<T>;
-  const std::int64_t width = op.y.shape[1];
-  const std::int64_t sequence = op.sequence;
-  const Draw draw = draw_of(op.dropout, sequence);
-  const bool wide = is_wide(width, op.table, op.positions, op.y);
-  const std::int32_t* tokens = op.tokens.as<std::int32_t>();
-  const T* table = data_of<T>(op.table);
-  const T* positions = data_of<T>(op.positions);
-  T* y = data_of<T>(op.y);
-  for_rows<N>(
-      lane.stream, op.y.shape[0], width,
-      [=] __device__(std::int64_t r, std::int64_t c, std::int64_t left) {
-        float v[N];
-        load(table + tokens[r] * width + c, left, wide, v);
-        if (positions != nullptr) {
-          float more[N];
-          load(positions + r % sequence * width + c, left, wide, more);
-#pragma unroll
-          for (int i = 0; i < N; ++i) v[i] += more[i];
-        }
-        drop(draw, r, c, v);
-        store(y + r * width + c, left, wide, v);
-      });
-  check_launch("embedding_forward");
-}
+constexpr int kSamplesAtOnce = 4;
 
 template <typename T>
-struct RowSums {
-  const std::int32_t* rows;
-  const T* dy;
-  float* drows;
-  std::int64_t tokens;
+struct LookUp {
+  const std::int32_t* tokens;
+  const T* table;
+  const T* positions;
+  T* y;
   std::int64_t width;
+  std::int64_t sequence;
+  std::int64_t rows;
   Draw draw;
   bool wide;
+
+  // A lane at column c of the tokens at a position, of `sample` and those that
+  // follow: loads side by side, and one for the position.
+  __device__ void operator()(std::int64_t sample, std::int64_t at,
+                             std::int64_t c) const {
+    constexpr int N = kLanes<T>;
+    const std::int64_t row = sample * sequence + at;
+    const std::int64_t left = width - c;
+    PackedLane<T> lanes[kSamplesAtOnce];
+#pragma unroll
+    for (int k = 0; k < kSamplesAtOnce; ++k) {
+      const std::int64_t r = row + k * sequence;
+      if (r >= rows) continue;
+      lanes[k] = load_lane(table + tokens[r] * width + c, left, wide);
+    }
+    PackedLane<T> position;
+    if (positions != nullptr) {
+      position = load_lane(positions + at * width + c, left, wide);
+    }
+#pragma unroll
+    for (int k = 0; k < kSamplesAtOnce; ++k) {
+      const std::int64_t r = row + k * sequence;
+      if (r >= rows) continue;
+      float v[N];
+#pragma unroll
+      for (int i = 0; i < N; ++i) v[i] = lanes[k][i] + position[i];
+      drop(draw, r, c, v);
+      store(y + r * width + c, left, wide, v);
+    }
+  }
 };
 
-// Block x is a row of drows, block y a piece of its columns, one lane a thread.
 template <typename T>
-__global__ void row_sums_kernel(RowSums<T> a) {
-  constexpr int N = kLanes<T>;
-  __shared__ std::int32_t found[kThreads];
-  __shared__ int counts[kThreads / 32];
-  const std::int64_t c =
-      (static_cast<std::int64_t>(blockIdx.y) * kThreads + threadIdx.x) * N;
-  const std::int64_t left = a.width - c;
-  float* to = a.drows + blockIdx.x * a.width + c;
-  float sums[N];
-  bool any = false;
-  if (left > 0) load(to, left, a.wide, sums);
-  for (std::int64_t first = 0; first < a.tokens; first += kThreads) {
-    const std::int64_t own = first + threadIdx.x;
-    const bool mine =
-        own < a.tokens && a.rows[own] == static_cast<int>(blockIdx.x);
-    const int total = __syncthreads_count(mine);
-    if (total == 0) continue;
-    const unsigned votes = __ballot_sync(0xFFFFFFFFU, mine);
-    const unsigned lane = threadIdx.x % 32;
-    if (lane == 0) counts[threadIdx.x / 32] = __popc(votes);
-    __syncthreads();
-    int place = __popc(votes & ((1U << lane) - 1));
-    for (unsigned w = 0; w < threadIdx.x / 32; ++w) place += counts[w];
-    if (mine) found[place] = static_cast<std::int32_t>(own);
-    __syncthreads();
-    any = true;
-    for (int k = 0; left > 0 && k < total; ++k) {
-      float v[N];
-      load(a.dy + found[k] * a.width + c, left, a.wide, v);
-      drop(a.draw, found[k], c, v);
-#pragma unroll
-      for (int i = 0; i < N; ++i) sums[i] += v[i];
-    }
-    __syncthreads();
-  }
-  if (any && left > 0) store(to, left, a.wide, sums);
-}
-
-template <typename T>
-void add_rows(const Lane& lane, const EmbeddingBackward& op) {
-  RowSums<T> a = {};
-  a.rows = op.rows.as<std::int32_t>();
-  a.dy = data_of<T>(op.dy);
-  a.drows = op.drows.as<float>();
-  a.tokens = op.dy.shape[0];
-  a.width = op.dy.shape[1];
-  a.draw = draw_of(op.dropout, op.sequence);
-  a.wide = is_wide(a.width, op.dy, op.drows);
-  const dim3 grid(blocks_of(op.drows.shape[0], 1),
-                  blocks_of(a.width, kThreads * kLanes<T>));
-  row_sums_kernel<T><<<grid, kThreads, 0, lane.stream>>>(a);
-  check_launch("embedding_backward");
-}
-
-template <typename T>
-void add_positions(const Lane& lane, const EmbeddingBackward& op) {
-  constexpr int N = kLanes<T>;
-  const std::int64_t width = op.dy.shape[1];
-  const std::int64_t tokens = op.dy.shape[0];
-  const std::int64_t sequence = op.sequence;
-  const bool accumulate = op.accumulate;
-  const Draw draw = draw_of(op.dropout, sequence);
-  const bool wide = is_wide(width, op.dy, op.dpositions);
-  const T* dy = data_of<T>(op.dy);
-  float* to = op.dpositions.as<float>();
-  for_rows<N>(
-      lane.stream, op.dpositions.shape[0], width,
-      [=] __device__(std::int64_t t, std::int64_t c, std::int64_t left) {
-        if (t >= sequence && accumulate) return;
-        float sums[N] = {};
-        if (accumulate) load(to + t * width + c, left, wide, sums);
-        for (std::int64_t r = t; t < sequence && r < tokens; r += sequence) {
-          float v[N];
-          load(dy + r * width + c, left, wide, v);
-          drop(draw, r, c, v);
-#pragma unroll
-          for (int i = 0; i < N; ++i) sums[i] += v[i];
-        }
-        store(to + t * width + c, left, wide, sums);
+void look_up(const Lane& lane, const EmbeddingForward& op) {
+  LookUp<T> work = {};
+  work.tokens = op.tokens.as<std::int32_t>();
+  work.table = data_of<T>(op.table);
+  work.positions = data_of<T>(op.positions);
+  work.y = data_of<T>(op.y);
+  work.rows = op.y.shape[0];
+  work.width = op.y.shape[1];
+  // Without samples to go by, any distance will do.
+  const bool whole = op.sequence > 0 && work.rows % op.sequence == 0;
+  work.sequence = whole ? op.sequence : work.rows;
+  work.draw = draw_of(op.dropout, op.sequence);
+  work.wide = is_wide(work.width, op.table, op.positions, op.y);
+  const auto sequence = static_cast<std::uint32_t>(work.sequence);
+  const std::int64_t samples = work.rows / std::max<std::int64_t>(1, sequence);
+  const std::int64_t groups = (samples + kSamplesAtOnce - 1) / kSamplesAtOnce;
+  for_rows<kLanes<T>>(
+      lane.stream, groups * sequence, work.width,
+      [=] __device__(std::int64_t r, std::int64_t c, std::int64_t) {
+        const auto piece = static_cast<std::uint32_t>(r);
+        work(piece / sequence * kSamplesAtOnce, piece % sequence, c);
       });
-  check_launch("embedding_backward");
+  check_launch("embedding_forward");
 }
 
 }  // namespace
 
 void run(const Lane& lane, const EmbeddingForward& op) {
   by_type(op.y.dtype, [&](auto zero) { look_up<decltype(zero)>(lane, op); });
-}
-
-void run(const Lane& lane, const EmbeddingBackward& op) {
-  if (op.dy.elements() == 0) return;
-  by_type(op.dy.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    add_rows<T>(lane, op);
-    if (op.dpositions) add_positions<T>(lane, op);
-  });
 }
 
 void run(const Lane& lane, const ScatterRows& op) {

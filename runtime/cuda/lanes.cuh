@@ -49,19 +49,60 @@ inline unsigned blocks_of(std::int64_t n, std::int64_t each) {
   return static_cast<unsigned>(blocks);
 }
 
+// A lane as it lies in memory: how rows are held in registers.
+template <typename T>
+struct alignas(16) PackedLane {
+  std::uint32_t words[4] = {};
+
+  __device__ float operator[](int i) const {
+    if constexpr (sizeof(T) == 4) {
+      return __uint_as_float(words[i]);
+    } else {
+      const std::uint32_t word = words[i / 2];
+      return __uint_as_float(i % 2 == 0 ? word << 16 : word & 0xFFFF0000U);
+    }
+  }
+};
+
+template <typename T>
+__device__ PackedLane<T> packed(const float* x) {
+  PackedLane<T> lane;
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    if constexpr (sizeof(T) == 4) {
+      lane.words[w] = __float_as_uint(x[w]);
+    } else {
+      const __nv_bfloat162 pair = __floats2bfloat162_rn(x[2 * w], x[2 * w + 1]);
+      lane.words[w] = *reinterpret_cast<const std::uint32_t*>(&pair);
+    }
+  }
+  return lane;
+}
+
+// A whole aligned lane.
+template <typename T>
+__device__ PackedLane<T> load_whole(const T* p) {
+  PackedLane<T> lane;
+  *reinterpret_cast<uint4*>(lane.words) = *reinterpret_cast<const uint4*>(p);
+  return lane;
+}
+
+template <typename T>
+__device__ void store_whole(T* p, const PackedLane<T>& lane) {
+  *reinterpret_cast<uint4*>(p) = *reinterpret_cast<const uint4*>(lane.words);
+}
+
 // N elements from `p`, of which `left` are there; others are 0.
 template <int N, typename T>
 __device__ void load(const T* p, std::int64_t left, bool wide, float (&x)[N]) {
+  constexpr int kEach = kLanes<T>;
+  static_assert(N % kEach == 0);
   if (wide && left >= N) {
-    constexpr int kEach = kLanes<T>;
 #pragma unroll
     for (int i = 0; i < N; i += kEach) {
-      const uint4 raw = *reinterpret_cast<const uint4*>(p + i);
-      const T* elements = reinterpret_cast<const T*>(&raw);
+      const PackedLane<T> lane = load_whole(p + i);
 #pragma unroll
-      for (int k = 0; k < kEach; ++k) {
-        x[i + k] = static_cast<float>(elements[k]);
-      }
+      for (int k = 0; k < kEach; ++k) x[i + k] = lane[k];
     }
     return;
   }
@@ -73,22 +114,26 @@ __device__ void load(const T* p, std::int64_t left, bool wide, float (&x)[N]) {
 
 template <int N, typename T>
 __device__ void store(T* p, std::int64_t left, bool wide, const float (&x)[N]) {
+  constexpr int kEach = kLanes<T>;
+  static_assert(N % kEach == 0);
   if (wide && left >= N) {
-    constexpr int kEach = kLanes<T>;
 #pragma unroll
-    for (int i = 0; i < N; i += kEach) {
-      uint4 raw;
-      T* elements = reinterpret_cast<T*>(&raw);
-#pragma unroll
-      for (int k = 0; k < kEach; ++k) elements[k] = static_cast<T>(x[i + k]);
-      *reinterpret_cast<uint4*>(p + i) = raw;
-    }
+    for (int i = 0; i < N; i += kEach) store_whole(p + i, packed<T>(x + i));
     return;
   }
 #pragma unroll
   for (int i = 0; i < N; ++i) {
     if (i < left) p[i] = static_cast<T>(x[i]);
   }
+}
+
+// The lane at `p`, as above.
+template <typename T>
+__device__ PackedLane<T> load_lane(const T* p, std::int64_t left, bool wide) {
+  if (wide && left >= kLanes<T>) return load_whole(p);
+  float x[kLanes<T>];
+  load(p, left, false, x);
+  return packed<T>(x);
 }
 
 template <int N, typename Work>

@@ -5,13 +5,18 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "runtime/random.h"
 
 namespace cairn {
 
-__device__ inline float logistic(float x) { return 1.0F / (1.0F + expf(-x)); }
+// Within a few units in the last place, by the fast exponential and quotient:
+// the exact ones would hold up kernels that should wait for memory alone.
+__device__ inline float logistic(float x) {
+  return __fdividef(1.0F, 1.0F + __expf(-x));
+}
 
 // x / 2 (1 + tanh(u)) is x logistic(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)
 constexpr float kGeluScale = 1.5957691216F;  // 2 sqrt(2/pi)
@@ -27,9 +32,9 @@ __device__ inline float gelu_slope(float x) {
   return s + x * s * (1.0F - s) * slope;
 }
 
-// A Dropout as kernels take it.
+// A Dropout as kernels take it, with the keys of all rounds.
 struct Draw {
-  std::uint64_t seed;
+  std::uint32_t keys[kPhiloxRounds][2];
   std::uint64_t first_sample;
   std::int64_t sequence;
   std::uint32_t site;
@@ -42,7 +47,11 @@ inline Draw draw_of(const Dropout& dropout, std::int64_t sequence) {
   Draw draw = {};
   draw.on = static_cast<bool>(dropout);
   if (!draw.on) return draw;
-  draw.seed = dropout.seed;
+  PhiloxKey key = first_key(dropout.seed);
+  for (auto& of_round : draw.keys) {
+    std::copy(key.begin(), key.end(), of_round);
+    key = next_key(key);
+  }
   draw.first_sample = dropout.first_sample;
   draw.sequence = sequence;
   draw.site = dropout.site;
@@ -62,10 +71,13 @@ __device__ void drop(const Draw& draw, std::int64_t token, std::int64_t column,
   const auto high = static_cast<std::uint32_t>(sample >> 32) & 0xFFFFU;
 #pragma unroll
   for (int i = 0; i < N; i += 4) {
-    const Random4 words =
-        philox(draw.seed,
-               {static_cast<std::uint32_t>((column + i) / 4), at % length,
-                static_cast<std::uint32_t>(sample), high << 16 | draw.site});
+    Random4 words = {static_cast<std::uint32_t>((column + i) / 4), at % length,
+                     static_cast<std::uint32_t>(sample),
+                     high << 16 | draw.site};
+#pragma unroll
+    for (const auto& key : draw.keys) {
+      words = philox_round({key[0], key[1]}, words);
+    }
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       x[i + k] *= words[k] >= draw.threshold ? draw.scale : 0.0F;

@@ -10,35 +10,37 @@ namespace {
 
 constexpr int kNormThreads = 512;
 
-// A block for each chunk.
+// A block for each chunk; a lane a thread, then the next of the block.
 __global__ void squares_kernel(const float* x, std::int64_t n,
-                               std::int64_t chunk, double* partials) {
+                               std::int64_t chunk, bool wide,
+                               double* partials) {
+  constexpr int N = kLanes<float>;
   const std::int64_t first = blockIdx.x * chunk;
   const std::int64_t end = min(first + chunk, n);
   double sum = 0.0;
 #pragma unroll 4
-  for (std::int64_t i = first + threadIdx.x; i < end; i += kNormThreads) {
-    const double v = static_cast<double>(x[i]);
-    sum += v * v;
+  for (std::int64_t i = first + threadIdx.x * N; i < end;
+       i += kNormThreads * N) {
+    const PackedLane<float> lane = load_lane(x + i, end - i, wide);
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      const double v = static_cast<double>(lane[k]);
+      sum += v * v;
+    }
   }
   sum = block_sum(sum);
   if (threadIdx.x == 0) partials[blockIdx.x] = sum;
 }
 
-// One block: loads side by side, adds in order.
+// One block; each thread adds up every kNormThreads-th partial.
 __global__ void clip_kernel(const double* partials, std::int64_t n,
                             float* norm_out, float* factor, double limit) {
-  __shared__ double some[kNormThreads];
   double sum = 0.0;
-  for (std::int64_t first = 0; first < n; first += kNormThreads) {
-    const std::int64_t own = first + threadIdx.x;
-    if (own < n) some[threadIdx.x] = partials[own];
-    __syncthreads();
-    const std::int64_t end =
-        min(static_cast<std::int64_t>(kNormThreads), n - first);
-    for (std::int64_t i = 0; threadIdx.x == 0 && i < end; ++i) sum += some[i];
-    __syncthreads();
+#pragma unroll 8
+  for (std::int64_t i = threadIdx.x; i < n; i += kNormThreads) {
+    sum += partials[i];
   }
+  sum = block_sum(sum);
   if (threadIdx.x != 0) return;
   const double norm = sqrt(sum);
   *norm_out = static_cast<float>(norm);
@@ -65,8 +67,10 @@ struct Rates {
 
 void run(const Lane& lane, const SquaredNorm& op) {
   if (op.x.elements() == 0) return;
+  const bool wide = is_wide(0, op.x) && op.chunk % kLanes<float> == 0;
   squares_kernel<<<blocks_of(op.chunks(), 1), kNormThreads, 0, lane.stream>>>(
-      op.x.as<float>(), op.x.elements(), op.chunk, op.partials.as<double>());
+      op.x.as<float>(), op.x.elements(), op.chunk, wide,
+      op.partials.as<double>());
   check_launch("squared_norm");
 }
 

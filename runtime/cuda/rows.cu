@@ -9,7 +9,10 @@ namespace {
 
 constexpr int kMostAngles = 512;
 
+constexpr std::int64_t kTurnedSamples = 8;  // that share a block's angles
+
 struct Turning {
+  std::int64_t samples;
   std::int64_t sequence;
   std::int64_t width;  // of a row of qkv
   int heads;           // that are turned: queries, then keys
@@ -18,29 +21,67 @@ struct Turning {
   float direction;
 };
 
-// A block for each token: the angles once, then all heads.
-template <typename T>
-__global__ void rotary_kernel(T* qkv, Turning a) {
-  __shared__ float cosine[kMostAngles];
-  __shared__ float sine[kMostAngles];
-  const double position = static_cast<double>(blockIdx.x % a.sequence);
-  for (int i = threadIdx.x; i < a.half; i += blockDim.x) {
-    const double angle = position * exp(a.slope * i);
-    double s = 0.0;
-    double c = 0.0;
-    sincos(angle, &s, &c);
-    cosine[i] = static_cast<float>(c);
-    sine[i] = static_cast<float>(s) * a.direction;
+// (x, y) turned by N angles.
+template <int N>
+__device__ void turn(const float* cosine, const float* sine, float (&x)[N],
+                     float (&y)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) {
+    const float old = x[i];
+    x[i] = old * cosine[i] - y[i] * sine[i];
+    y[i] = y[i] * cosine[i] + old * sine[i];
   }
+}
+
+// The angles of a position, in whole turns reduced in f64.
+__device__ inline void angles_of(double position, const Turning& a,
+                                 float* cosine, float* sine) {
+  constexpr double kTurn = 0.15915494309189533577;  // 1 / (2 pi)
+  for (int i = threadIdx.x; i < a.half; i += blockDim.x) {
+    const double turns = position * exp(a.slope * i) * kTurn;
+    const auto rest = static_cast<float>(turns - rint(turns));
+    float s = 0.0F;
+    float c = 0.0F;
+    sincospif(2.0F * rest, &s, &c);
+    cosine[i] = c;
+    sine[i] = s * a.direction;
+  }
+}
+
+// Block x is a position, block y some samples: the angles once, then all heads
+// of all of them, a lane of either half a thread. N is 1 where halves are not
+// whole aligned lanes.
+template <typename T, int N>
+__global__ void rotary_kernel(T* qkv, Turning a) {
+  __shared__ __align__(16) float cosine[kMostAngles];
+  __shared__ __align__(16) float sine[kMostAngles];
+  angles_of(static_cast<double>(blockIdx.x), a, cosine, sine);
   __syncthreads();
-  T* row = qkv + blockIdx.x * a.width;
-  for (int k = threadIdx.x; k < a.heads * a.half; k += blockDim.x) {
-    const int i = k % a.half;
-    T* head = row + k / a.half * 2 * a.half;
-    const float x = static_cast<float>(head[i]);
-    const float y = static_cast<float>(head[i + a.half]);
-    head[i] = static_cast<T>(x * cosine[i] - y * sine[i]);
-    head[i + a.half] = static_cast<T>(y * cosine[i] + x * sine[i]);
+  const int lanes = a.half / N;  // of half a head
+  const std::int64_t first = blockIdx.y * kTurnedSamples;
+  const auto samples = static_cast<int>(min(kTurnedSamples, a.samples - first));
+  const int each = a.heads * lanes;
+  for (int k = threadIdx.x; k < samples * each; k += blockDim.x) {
+    const int sample = k / each;
+    const int head = (k - sample * each) / lanes;
+    const int i = (k - sample * each - head * lanes) * N;
+    T* at = qkv + ((first + sample) * a.sequence + blockIdx.x) * a.width +
+            2 * head * a.half + i;
+    float x[N];
+    float y[N];
+    if constexpr (N == 1) {
+      x[0] = static_cast<float>(at[0]);
+      y[0] = static_cast<float>(at[a.half]);
+      turn(cosine + i, sine + i, x, y);
+      at[0] = static_cast<T>(x[0]);
+      at[a.half] = static_cast<T>(y[0]);
+    } else {
+      load(at, N, true, x);
+      load(at + a.half, N, true, y);
+      turn(cosine + i, sine + i, x, y);
+      store(at, N, true, x);
+      store(at + a.half, N, true, y);
+    }
   }
 }
 
@@ -136,17 +177,22 @@ void drop_rows(const Lane& lane, const TensorView& x, const TensorView& y,
 void run(const Lane& lane, const Rotary& op) {
   const AttentionShape& s = op.shape;
   Turning a = {};
+  a.samples = s.samples;
   a.sequence = s.sequence;
   a.width = s.qkv_width();
   a.heads = static_cast<int>(s.heads + s.kv_heads);
   a.half = static_cast<int>(s.head_size / 2);
   a.slope = -std::log(static_cast<double>(op.theta)) / a.half;
   a.direction = op.inverse ? -1.0F : 1.0F;
+  const dim3 grid(blocks_of(s.sequence, 1),
+                  blocks_of(s.samples, kTurnedSamples));
+  require(grid.y < 65536, "rotary: too many samples for one kernel");
   by_type(op.qkv.dtype, [&](auto zero) {
     using T = decltype(zero);
-    rotary_kernel<T>
-        <<<blocks_of(s.samples * s.sequence, 1), kThreads, 0, lane.stream>>>(
-            data_of<T>(op.qkv), a);
+    const bool wide = is_wide(a.half, op.qkv);
+    const auto kernel =
+        wide ? rotary_kernel<T, kLanes<T>> : rotary_kernel<T, 1>;
+    kernel<<<grid, kThreads, 0, lane.stream>>>(data_of<T>(op.qkv), a);
   });
   check_launch("rotary");
 }

@@ -1,5 +1,6 @@
 // What CUDA and its libraries answer, as Errors: no room is kOutOfMemory,
-// everything else kDeviceFault. `call` says what was attempted, on what.
+// everything else kDeviceFault. The parts of `call`, put together only then,
+// say what was attempted, on what.
 
 #pragma once
 
@@ -10,8 +11,20 @@
 
 namespace cairn {
 
-void check(cudaError_t status, const std::string& call);
-void check(cublasStatus_t status, const std::string& call);
+[[noreturn]] void refuse(cudaError_t status, const std::string& call);
+[[noreturn]] void refuse(cublasStatus_t status, const std::string& call);
+
+template <typename... Parts>
+void check(cudaError_t status, const Parts&... call) {
+  if (status != cudaSuccess) refuse(status, (std::string() + ... + call));
+}
+
+template <typename... Parts>
+void check(cublasStatus_t status, const Parts&... call) {
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    refuse(status, (std::string() + ... + call));
+  }
+}
 
 // After a launch of the operation of that name.
 void check_launch(const char* operation);

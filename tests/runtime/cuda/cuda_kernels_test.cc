@@ -151,12 +151,14 @@ TEST_P(CudaF32Kernels, ComputeScatterRows) {
 
 TEST_P(CudaF32Kernels, ComputeTheNormAndTheFactorOfClipping) {
   for (const std::int64_t n : {1, 1000, 200001}) {
-    const SquaredNorm op{normal({n}), poison({(n + 4095) / 4096}, DType::kF64),
-                         4096};
-    expect_agreement(op);
-    for (const float limit : {0.0F, 0.5F, 1e6F}) {
-      const TensorView factor = normal({1});
-      expect_agreement(ClipFactor{op.partials, poison({1}), factor, limit});
+    for (const std::int64_t chunk : {4096, 16, 7}) {
+      const SquaredNorm op{
+          normal({n}), poison({(n + chunk - 1) / chunk}, DType::kF64), chunk};
+      expect_agreement(op);
+      for (const float limit : {0.0F, 0.5F, 1e6F}) {
+        const TensorView factor = normal({1});
+        expect_agreement(ClipFactor{op.partials, poison({1}), factor, limit});
+      }
     }
   }
 }

@@ -194,6 +194,56 @@ TEST_F(CudaStreams, SumInTheOrderOfTheParts) {
   EXPECT_EQ(sum, (std::vector<float>{(1e8F + 1) - 1e8F, 12}));
 }
 
+class CudaStreamsInTurn : public CudaStreams {
+ protected:
+  // Host work that waits for `release_`, then streams that wait for each other
+  // in turn, while nothing of it is over.
+  void wait_in_turn(bool fails) {
+    first_->enqueue_host([this, fails] {
+      while (!release_) std::this_thread::yield();
+      if (fails) fail();
+    });
+    for (int i = 0; i < 200; ++i) {
+      second_->wait(first_->record());
+      first_->wait(second_->record());
+    }
+    second_->enqueue_host([this] { ran_ = true; });
+    release_ = true;
+  }
+
+  std::atomic<bool> release_ = false;
+  std::atomic<bool> ran_ = false;
+};
+
+TEST_F(CudaStreamsInTurn, HandDownNothingWhereNothingFailed) {
+  wait_in_turn(/*fails=*/false);
+  second_->synchronize();
+  first_->synchronize();
+
+  EXPECT_TRUE(ran_);
+  EXPECT_NO_THROW(first_->record()->synchronize());
+}
+
+TEST_F(CudaStreamsInTurn, HandFailuresDownAllTheWay) {
+  wait_in_turn(/*fails=*/true);
+
+  EXPECT_EQ(thrown([&] { second_->synchronize(); }).code(), Code::kPeerLost);
+  EXPECT_EQ(thrown([&] { first_->synchronize(); }).code(), Code::kPeerLost);
+  EXPECT_FALSE(ran_);
+}
+
+TEST_F(CudaStreams, UseAgainTheNativeEventsThatNobodyHolds) {
+  const auto native = [](const std::shared_ptr<Event>& event) {
+    return dynamic_cast<const CudaEvent&>(*event).native();
+  };
+  const auto kept = first_->record();
+  const cudaEvent_t given_back = native(first_->record());
+  const auto next = first_->record();
+
+  EXPECT_EQ(native(next), given_back);
+  EXPECT_NE(native(next), native(kept));
+}
+
 TEST_F(CudaStreams, AreNotTakenForThoseOfTheCpu) {
   const auto cpu = make_backend("cpu", {})->make_stream("cpu");
 
