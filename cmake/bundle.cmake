@@ -2,8 +2,8 @@
 #
 # The target `bundle`: a folder, and an archive of it, that runs where Cairn's
 # libraries are not installed and wherever it is put. What it holds is told in
-# bundle_files.cmake. CUDA's libraries (0.5 GB and more) are the node's own,
-# unless CAIRN_BUNDLE_CUDA is on.
+# bundle_files.cmake. CUDA's libraries (1.4 GB) are the node's own, unless
+# CAIRN_BUNDLE_CUDA is on.
 option(CAIRN_BUNDLE_CUDA "Carry CUDA's libraries in the bundle" OFF)
 
 function(add_bundle)
@@ -17,14 +17,19 @@ function(add_bundle)
     BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "\$ORIGIN/../lib")
 
   set(cuda_folder "")
+  set(cudnn_folder "")
   if(CAIRN_HAS_CUDA)
     set(cuda_folder ${CUDAToolkit_LIBRARY_DIR})
+  endif()
+  if(CAIRN_HAS_CUDNN)
+    get_filename_component(cudnn_folder ${CUDNN_LIBRARY} DIRECTORY)
   endif()
   set(sources ${PROJECT_SOURCE_DIR}/cmake/bundle_files.cmake
     ${PROJECT_SOURCE_DIR}/cmake/bundle_start.sh)
   add_custom_command(OUTPUT ${folder}.tar.xz
     COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:cairn_bundled>
       -DBUNDLE=${folder} -DSOURCE=${PROJECT_SOURCE_DIR} -DCUDA_FOLDER=${cuda_folder}
+      -DCUDNN_FOLDER=${cudnn_folder}
       -DCARRIES_CUDA=${CAIRN_BUNDLE_CUDA}
       -P ${PROJECT_SOURCE_DIR}/cmake/bundle_files.cmake
     COMMAND ${CMAKE_COMMAND} -E chdir ${PROJECT_BINARY_DIR}

@@ -6,7 +6,7 @@
 #   lib/mpi/       an MPI for nodes without any: enough to start, one process
 #
 # Never carried: glibc, the compiler's run-time libraries, the driver's.
-# Carried when CARRIES_CUDA is on: CUDA's, from CUDA_FOLDER.
+# Carried when CARRIES_CUDA is on: CUDA's, from CUDA_FOLDER and CUDNN_FOLDER.
 set(system "^(ld-linux.*|lib(c|m|dl|rt|pthread|stdc\\+\\+|gcc_s|cuda))\\.so")
 set(cuda "^lib(cudart|cublas|cublasLt|cudnn[a-z_]*|nccl|nvrtc[a-z-]*)\\.so")
 set(mpi "^lib(mpi|open-rte|open-pal|event_.*|hwloc|udev|cap|z)[-.]")
@@ -16,7 +16,7 @@ if(NOT CARRIES_CUDA)
   list(APPEND left_out ${cuda})
 endif()
 file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${PROGRAM}
-  DIRECTORIES ${CUDA_FOLDER} PRE_EXCLUDE_REGEXES ${left_out}
+  DIRECTORIES ${CUDA_FOLDER} ${CUDNN_FOLDER} PRE_EXCLUDE_REGEXES ${left_out}
   RESOLVED_DEPENDENCIES_VAR found UNRESOLVED_DEPENDENCIES_VAR missing)
 if(missing)
   message(FATAL_ERROR "the bundle needs ${missing}, and they are in no usual "
@@ -24,9 +24,8 @@ if(missing)
 endif()
 
 # cuDNN opens its parts, and they nvrtc, by name when they are first used.
-list(FILTER CUDA_FOLDER EXCLUDE REGEX "^$")
-if(CARRIES_CUDA AND CUDA_FOLDER AND found MATCHES "libcudnn\\.so")
-  file(GLOB parts ${CUDA_FOLDER}/libcudnn_*.so.9
+if(CARRIES_CUDA AND found MATCHES "libcudnn\\.so")
+  file(GLOB parts ${CUDNN_FOLDER}/libcudnn_*.so.9
     ${CUDA_FOLDER}/libnvrtc.so.1? ${CUDA_FOLDER}/libnvrtc-builtins.so.1?.*)
   list(APPEND found ${parts})
 endif()

@@ -35,9 +35,9 @@ done
 [ -z "$lacking" ] || lacking=$(missing | tr '\n' ' ')
 if [ -n "$lacking" ]; then
   echo "cairn: this machine lacks ${lacking% }; for CUDA's libraries install" \
-    "the CUDA toolkit or NVIDIA's Python wheels, or put the folders that have" \
-    "them into LD_LIBRARY_PATH, or make the bundle with" \
-    "-DCAIRN_BUNDLE_CUDA=ON" >&2
+    "the CUDA toolkit, cuDNN 9 and NCCL 2, or NVIDIA's Python wheels of them," \
+    "or put the folders that have them into LD_LIBRARY_PATH, or make the" \
+    "bundle with -DCAIRN_BUNDLE_CUDA=ON" >&2
   exit 4
 fi
 exec "$program" "$@"

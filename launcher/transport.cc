@@ -11,11 +11,13 @@
 namespace cairn {
 namespace {
 
-// Whether NCCL carries it all, on every rank or on none.
+// Whether NCCL carries it all, on every rank or on none. It is not taken for
+// threads unless asked for: one whose launches wait for its device may hold
+// what the others of the process launch with, while the device waits for them.
 bool uses_nccl(const Config& config, World& host, const Seat& seat) {
   const bool asked = config.parallel.transport == "nccl";
-  const bool open =
-      config.parallel.transport == "auto" && host.size() > 1 && nccl_is_built();
+  const bool open = config.parallel.transport == "auto" && host.size() > 1 &&
+                    nccl_is_built() && launched_by_mpi();
   if (!asked && !open) return false;
   const int sharing = first_unable(host, seat.ranks <= devices_of("cuda"));
   if (sharing < 0 || !asked) return sharing < 0;

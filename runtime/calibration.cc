@@ -240,10 +240,12 @@ double median(std::vector<double> values) {
 // runs, the host enqueues the short one behind it.
 std::vector<Timed*> in_turn(std::vector<Timed>& all) {
   std::vector<Timed*> sorted;
+  sorted.reserve(all.size());
   for (Timed& timed : all) sorted.push_back(&timed);
   std::stable_sort(sorted.begin(), sorted.end(),
                    [](Timed* a, Timed* b) { return a->once > b->once; });
   std::vector<Timed*> turns;
+  turns.reserve(all.size());
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     turns.push_back(i % 2 == 0 ? sorted[i / 2]
                                : sorted[sorted.size() - 1 - i / 2]);

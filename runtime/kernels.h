@@ -157,7 +157,7 @@ struct SwigluBackward {
   TensorView dgate_up;  // [M, 2F]; may be gate_up itself
 };
 
-// y = gelu(x); to make an activation again. Same bits as in LinearForward.
+// y = gelu(x): an activation again; the bits are the same where deterministic.
 struct Gelu {
   TensorView x;
   TensorView y;

@@ -11,7 +11,7 @@ namespace cairn {
 namespace {
 
 constexpr const char* kPolicy = "keep";
-constexpr int kSteps = 20;
+constexpr std::uint64_t kSteps = 20;
 // A mark, or a wait for one, as part of a kernel's launch.
 constexpr double kEvent = 0.4;
 
@@ -45,7 +45,8 @@ double step_seconds(const PlanRequest& request, std::size_t bytes) {
     if (s > 0) engine.outcome(s - 1);
   }
   engine.outcome(2 * kSteps - 1);
-  return std::chrono::duration<double>(Clock::now() - begin).count() / kSteps;
+  return std::chrono::duration<double>(Clock::now() - begin).count() /
+         static_cast<double>(kSteps);
 }
 
 }  // namespace

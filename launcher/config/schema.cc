@@ -194,7 +194,7 @@ const Key kKeys[] = {
     {"parallel", "transport",
      Text([](Config& c) -> auto& { return c.parallel.transport; }),
      {}, {"auto", "host", "nccl"},
-     "Between CUDA devices; \"auto\" is NCCL if no two ranks share one."},
+     "Between CUDA devices; \"auto\": NCCL for processes with one each."},
     {"parallel", "timeout",
      Real([](Config& c) -> auto& { return c.parallel.timeout; }),
      {0.0, 1e6, true, false}, {},

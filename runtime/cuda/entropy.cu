@@ -63,9 +63,13 @@ struct Exponents {
   }
 
   __device__ float loss(float wanted) const {
-    return static_cast<float>(log(static_cast<double>(sum)) +
-                              static_cast<double>(most) -
-                              static_cast<double>(wanted));
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return static_cast<float>(log(static_cast<double>(sum)) +
+                                static_cast<double>(most) -
+                                static_cast<double>(wanted));
+    } else {
+      return logf(sum) + (most - wanted);
+    }
   }
 };
 

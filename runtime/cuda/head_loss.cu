@@ -14,6 +14,7 @@ namespace {
 // The mean of all losses, in f64.
 __global__ void mean_kernel(const float* losses, std::int64_t n, float* loss) {
   double sum = 0.0;
+#pragma unroll 8
   for (std::int64_t i = threadIdx.x; i < n; i += blockDim.x) {
     sum += static_cast<double>(losses[i]);
   }

@@ -9,11 +9,15 @@ namespace cairn {
 namespace {
 
 // The most candidates of one product that are tried, and how often each is
-// timed.
+// timed; less often where a call is long enough to time well.
 constexpr int kCandidates = 8;
 constexpr int kRounds = 4;
+constexpr int kLongRounds = 2;
+constexpr float kLongMilliseconds = 3.0F;
 // A candidate whose first time is so much longer than the least is given up.
 constexpr float kHopeless = 1.2F;
+// What the heuristic puts first stays unless another is so much faster.
+constexpr float kWorthwhile = 1.01F;
 
 cudaDataType_t native(DType dtype) {
   return dtype == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -230,10 +234,14 @@ Matmul::Algorithm Matmul::fastest(cudaStream_t stream, const Plan& plan,
   std::erase_if(tried, [&](const Tried& each) {
     return each.milliseconds > kHopeless * least;
   });
-  for (int round = 1; tried.size() > 1 && round < kRounds; ++round) {
+  const int rounds = least > kLongMilliseconds ? kLongRounds : kRounds;
+  for (int round = 1; tried.size() > 1 && round < rounds; ++round) {
     for (Tried& each : tried) each.milliseconds += time_of(each.algorithm);
   }
-  return std::min_element(tried.begin(), tried.end(), faster)->algorithm;
+  const Tried& first = tried.front();
+  const Tried& best = *std::min_element(tried.begin(), tried.end(), faster);
+  return first.milliseconds > kWorthwhile * best.milliseconds ? best.algorithm
+                                                              : first.algorithm;
 }
 
 cublasStatus_t Matmul::launch(cudaStream_t stream, const Plan& plan,

@@ -55,8 +55,8 @@ class WideLab {
 // Operands that are f32 whatever the activations are.
 bool stays_f32(const std::string& name) {
   static const std::set<std::string> kNames = {
-      "dw",   "dbias",  "dweight", "stats",      "lse",    "partials",
-      "loss", "losses", "drows",   "dpositions", "dtable", "finite"};
+      "dw",     "dbias", "dweight",    "stats",  "lse",    "partials", "loss",
+      "losses", "drows", "dpositions", "dtable", "finite", "scratch"};
   return kNames.contains(name);
 }
 
