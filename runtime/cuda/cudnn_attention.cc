@@ -12,7 +12,6 @@
 #include <unordered_map>
 
 #include "runtime/attention_scratch.h"
-#include "runtime/cuda/handle.h"
 #include "runtime/cuda/status.h"
 #include "runtime/error.h"
 
@@ -146,15 +145,24 @@ class Sketch {
   Tensor4 v_;
 };
 
+using Library = std::shared_ptr<cudnnContext>;
+
+Library open() {
+  cudnnHandle_t made = nullptr;
+  check(cudnnCreate(&made), "opening cuDNN");
+  return {made, cudnnDestroy};
+}
+
 // None where cuDNN has no kernel for the graph. One plan, the one that the
 // heuristics rate best: trying others would cost time at the start and make the
 // choice depend on the clock.
 struct Plan {
   std::shared_ptr<graph::Graph> graph;
   std::size_t room = 0;
+  Library library;  // that it was made with, and runs with
 };
 
-Plan build(cudnnHandle_t library, Pass pass, const AttentionShape& s,
+Plan build(const Library& library, Pass pass, const AttentionShape& s,
            const Part& part) {
   Sketch sketch(s, part);
   const auto made = pass == Pass::kForward
@@ -162,19 +170,11 @@ Plan build(cudnnHandle_t library, Pass pass, const AttentionShape& s,
                         : sketch.backward(pass == Pass::kSteadyBackward);
   const bool served =
       made->validate().is_good() &&
-      made->build_operation_graph(library).is_good() &&
+      made->build_operation_graph(library.get()).is_good() &&
       made->create_execution_plans({cudnn_frontend::HeurMode_t::A}).is_good() &&
       made->check_support().is_good() && made->build_plans().is_good();
   if (!served) return {};
-  return {made, static_cast<std::size_t>(made->get_workspace_size())};
-}
-
-using Library = Handle<cudnnHandle_t, cudnnDestroy>;
-
-Library open() {
-  cudnnHandle_t made = nullptr;
-  check(cudnnCreate(&made), "opening cuDNN");
-  return Library(made);
+  return {made, static_cast<std::size_t>(made->get_workspace_size()), library};
 }
 
 bool is_aligned(const TensorView& view) {
@@ -244,8 +244,7 @@ class CudnnAttention::Plans {
     }
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
-    return plans_.emplace(key, build(library_.get(), pass, s, part))
-        .first->second;
+    return plans_.emplace(key, build(library_, pass, s, part)).first->second;
   }
 
   bool knows(Pass pass, const AttentionShape& s, const Part& part) const {
@@ -260,7 +259,7 @@ class CudnnAttention::Plans {
     check(cudaGetDevice(&device), "asking for the device");
     coming_[key_of(pass, s, part)] = std::async(std::launch::async, [=] {
       check(cudaSetDevice(device), "choosing the device");
-      return build(open().get(), pass, s, part);
+      return build(open(), pass, s, part);
     });
   }
 
@@ -282,8 +281,8 @@ class CudnnAttention::Plans {
   void run(cudaStream_t stream, const Plan& plan, Operands& operands,
            std::byte* room, const AttentionShape& s) {
     require(plan.graph != nullptr, "cuDNN serves an attention only in part");
-    check(cudnnSetStream(library_.get(), stream), to_text(s));
-    check(plan.graph->execute(library_.get(), operands, room), to_text(s));
+    check(cudnnSetStream(plan.library.get(), stream), to_text(s));
+    check(plan.graph->execute(plan.library.get(), operands, room), to_text(s));
   }
 
  private:
