@@ -86,22 +86,28 @@ std::string family_of(const std::string& key) {
 }
 
 KernelOp bare_product(const KernelOp& op) {
-  KernelOp bare = op;
-  if (auto* forward = std::get_if<LinearForward>(&bare)) {
-    LinearForward plain;
-    plain.x = forward->x;
-    plain.w = forward->w;
-    plain.y = forward->y;
-    // What was read there before it was written need not be.
-    *forward = plain;
-  } else if (auto* input = std::get_if<LinearBackwardInput>(&bare)) {
-    input->activation = Activation::kNone;
-    input->pre = {};
-  } else if (auto* weight = std::get_if<LinearBackwardWeight>(&bare)) {
-    weight->dbias = {};
-    weight->accumulate = false;
+  if (const auto* forward = std::get_if<LinearForward>(&op)) {
+    LinearForward bare;
+    bare.x = forward->x;
+    bare.w = forward->w;
+    bare.y = forward->y;
+    return bare;
   }
-  return bare;
+  if (const auto* input = std::get_if<LinearBackwardInput>(&op)) {
+    LinearBackwardInput bare;
+    bare.dy = input->dy;
+    bare.w = input->w;
+    bare.dx = input->dx;
+    return bare;
+  }
+  if (const auto* weight = std::get_if<LinearBackwardWeight>(&op)) {
+    LinearBackwardWeight bare;
+    bare.dy = weight->dy;
+    bare.x = weight->x;
+    bare.dw = weight->dw;
+    return bare;
+  }
+  return op;
 }
 
 }  // namespace cairn
