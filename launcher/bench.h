@@ -36,7 +36,7 @@ struct BenchRequest {
 struct Ceilings {
   double bytes_per_second = 0;  // copied within it: read and written
   double f32_flops_per_second = 0;
-  double bf16_flops_per_second = 0;  // 0: not computed in here
+  double bf16_flops_per_second = 0;  // 0: widened to f32
 };
 
 struct KernelRate {

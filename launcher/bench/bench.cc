@@ -1,6 +1,7 @@
 #include "launcher/bench.h"
 
 #include <algorithm>
+#include <future>
 #include <ostream>
 #include <thread>
 
@@ -114,17 +115,18 @@ Measured mean_of(const std::vector<Measured>& tables) {
 // By as many ranks at once as share the processor; a device is not shared.
 Measured measure_by(int ranks, const BenchRequest& request,
                     const std::vector<KernelOp>& ops) {
-  std::vector<Measured> tables(static_cast<std::size_t>(ranks));
-  std::vector<std::thread> threads;
-  threads.reserve(tables.size());
-  for (Measured& table : tables) {
-    threads.emplace_back([&] {
+  std::vector<std::future<Measured>> all;
+  all.reserve(static_cast<std::size_t>(ranks));
+  for (int r = 0; r < ranks; ++r) {
+    all.push_back(std::async(std::launch::async, [&] {
       const auto backend =
           make_backend(name_of(request.device), request.backend);
-      table = measure(*backend, ops, calibration_of(request));
-    });
+      return measure(*backend, ops, calibration_of(request));
+    }));
   }
-  for (std::thread& thread : threads) thread.join();
+  std::vector<Measured> tables;
+  tables.reserve(all.size());
+  for (std::future<Measured>& one : all) tables.push_back(one.get());
   return mean_of(tables);
 }
 
@@ -161,9 +163,10 @@ double fraction_of(const OpProfile& profile, double seconds,
   if (profile.kind == OpClass::kPass) {
     return profile.bytes / seconds / ceilings.bytes_per_second;
   }
-  const double most = profile.type == DType::kBF16
-                          ? ceilings.bf16_flops_per_second
-                          : ceilings.f32_flops_per_second;
+  const bool bf16 =
+      profile.type == DType::kBF16 && ceilings.bf16_flops_per_second > 0;
+  const double most =
+      bf16 ? ceilings.bf16_flops_per_second : ceilings.f32_flops_per_second;
   return profile.flops / seconds / most;
 }
 
