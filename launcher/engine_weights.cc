@@ -63,6 +63,7 @@ void Engine::set_parameter(const std::string& name,
   const Tensor given(state_.memory, *state_.stream, Owner::kTransients,
                      DType::kF32, shape);
   state_.backend.upload(*state_.stream, given, values.data());
+  state_.stream->synchronize();  // values may go, even if what follows throws
   parameters_.set(parameter, given);
   state_.stream->synchronize();
   timeline_.take();  // belongs to no step

@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "launcher/config/schema.h"
-#include "parallel/worlds.h"
 #include "runtime/error.h"
 
 namespace cairn {
@@ -188,13 +187,9 @@ TEST(Config, ComparesValuesWithEachOther) {
             "optimizer.warmup = 100 is above train.steps = 10; the longest "
             "warmup is 10");
   EXPECT_EQ(check_message({"parallel.transport=nccl", "train.device=cpu"}),
-            nccl_is_built()
-                ? "parallel.transport = \"nccl\" carries what lies on CUDA "
-                  "devices, and train.device = \"cpu\" is the cpu here; the "
-                  "nearest choice is \"auto\""
-                : "parallel.transport = \"nccl\", and Cairn was built without "
-                  "NCCL; install libnccl-dev and build again, or choose "
-                  "\"host\"");
+            "parallel.transport = \"nccl\" carries what lies on CUDA devices, "
+            "and train.device = \"cpu\" is the cpu here; the nearest choice is "
+            "\"auto\"");
   EXPECT_EQ(check_message({"train.eval_every=5"}),
             "train.eval_every = 5 needs data.valid, which is empty; name "
             "token shards or set eval_every to 0");

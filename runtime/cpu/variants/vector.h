@@ -13,6 +13,7 @@ namespace cairn::CAIRN_ISA {
 constexpr std::int64_t kLanes = 16;
 using Floats [[gnu::vector_size(64)]] = float;
 using Ints [[gnu::vector_size(64)]] = std::int32_t;
+using Bits [[gnu::vector_size(64)]] = std::uint32_t;
 
 [[gnu::always_inline]] inline Floats all(float value) {
   return value - Floats{};
@@ -88,7 +89,8 @@ template <typename Body>
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * r * r + r + 1.0F;
-  const Ints power = (reinterpret_cast<Ints>(shifted) << 23) + (127 << 23);
+  // Of a NaN's bits the sum may wrap.
+  const Bits power = (reinterpret_cast<Bits>(shifted) << 23) + (127U << 23);
   return p * reinterpret_cast<Floats>(power);
 }
 
