@@ -47,9 +47,10 @@ run_tests() {
 }
 
 # What many threads work on, for ThreadSanitizer: of the launcher, whole runs of
-# ranks and of their rehearsals.
-threaded='^(runtime|parallel|sharding|checkpoint)[.]'
-threaded="$threaded|^launcher[.].*(Layouts|Rehears)"
+# ranks.
+threaded='^(runtime|parallel|sharding|checkpoint)[.]|^launcher[.].*Layouts[.]'
+# Long loops over code that shorter tests run as well: without sanitizers only.
+long='Rehears|Differentiate/1x[36]00'
 
 build_sanitized() {
   scripts/build.sh "$1" all -DCAIRN_SANITIZE="$2" \
@@ -88,9 +89,11 @@ if [ "$all" = yes ]; then
   stage "clang-tidy" python3 .ci/tidy.py build
   stage "build for AddressSanitizer and UBSan" \
     build_sanitized build-asan address,undefined
-  stage "tests under AddressSanitizer and UBSan" run_tests build-asan -L cpu
+  stage "tests under AddressSanitizer and UBSan" run_tests build-asan -L cpu \
+    -E "$long"
   stage "build for ThreadSanitizer" build_sanitized build-tsan thread
-  stage "tests under ThreadSanitizer" run_tests build-tsan -R "$threaded"
+  stage "tests under ThreadSanitizer" run_tests build-tsan -R "$threaded" \
+    -E "$long"
   stage "build for fuzzing" build_fuzzers
   stage "fuzzing" fuzz
 fi
