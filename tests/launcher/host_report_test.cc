@@ -1,6 +1,7 @@
 #include "launcher/host_report.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <fstream>
 
@@ -10,8 +11,9 @@ namespace {
 // A tree that stands for a machine's "/".
 class HostReportOf : public testing::Test {
  protected:
-  HostReportOf() : root_(testing::TempDir() + "/host_report") {
-    std::filesystem::remove_all(root_);
+  HostReportOf() {
+    std::string name = testing::TempDir() + "hostXXXXXX";
+    root_ = mkdtemp(name.data());
   }
   ~HostReportOf() override { std::filesystem::remove_all(root_); }
 
