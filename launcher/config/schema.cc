@@ -109,8 +109,8 @@ const Key kKeys[] = {
     {"train", "deterministic",
      Flag([](Config& c) -> auto& { return c.train.deterministic; }),
      {}, {},
-     "Whether a run done twice ends with the same bits; false is faster on "
-     "CUDA."},
+     "Whether runs done twice, and under other memory settings, end with the "
+     "same bits; false is faster on CUDA."},
     {"train", "threads",
      Whole([](Config& c) -> auto& { return c.train.threads; }),
      {0, 4096}, {},
