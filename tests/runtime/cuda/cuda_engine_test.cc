@@ -141,7 +141,7 @@ TEST_P(CudaEngine, ExpectsTheTokensThatTheCpuExpects) {
 TEST_P(CudaEngine, HasTheSameBitsTwiceAndUnderEveryPolicy) {
   const Trained keep = train(GetParam(), kCuda, "keep");
 
-  for (const char* policy : {"keep", "cheap", "boundary"}) {
+  for (const std::string& policy : policy_names()) {
     const Trained other = train(GetParam(), kCuda, policy);
     EXPECT_EQ(other.hash, keep.hash) << policy;
     EXPECT_EQ(other.losses, keep.losses) << policy;
