@@ -23,6 +23,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "runtime/random.h"
@@ -236,9 +237,20 @@ struct ClipFactor {
   float limit = 0.0F;
 };
 
+// Elements at which a property that holds from the first on ends, begins again,
+// ends again and so on: ascending, some possibly at an element that is not
+// there, so that a part of a tensor can keep the switches of the whole.
+struct Switches {
+  static constexpr int kMost = 24;
+
+  std::array<std::int64_t, kMost> at = {};
+  int count = 0;
+};
+
 // AdamW (Loshchilov and Hutter, 2019) on one tensor, decoupled decay:
 //   g = factor * grad;  m, v as in Adam;
-//   p = p - lr * decay * p - lr * (m / bias1) / (sqrt(v / bias2) + epsilon).
+//   p = p - lr * decay * p - lr * (m / bias1) / (sqrt(v / bias2) + epsilon),
+// with a decay of 0 where `decays` is off.
 // Does nothing when factor is NaN. `copy`, if given, gets p in its own type.
 struct AdamW {
   TensorView param;   // f32
@@ -254,6 +266,7 @@ struct AdamW {
   float decay = 0.0F;
   float bias1 = 1.0F;  // 1 - beta1^t
   float bias2 = 1.0F;  // 1 - beta2^t
+  Switches decays = {};
 };
 
 // x = std * normal(element index), by Box-Muller on

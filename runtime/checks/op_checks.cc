@@ -1,5 +1,6 @@
 #include "runtime/checks/op_checks.h"
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/error.h"
@@ -303,6 +304,11 @@ void check(const AdamW& op, const Body& body) {
   o.want("v", op.v, shape);
   o.maybe("copy", op.copy, shape, DType::kBF16);
   o.want("factor", op.factor, {1});
+  const auto begin = op.decays.at.begin();
+  o.holds(op.decays.count >= 0 && op.decays.count <= Switches::kMost &&
+              std::is_sorted(begin, begin + op.decays.count),
+          "decay is switched in at most " + std::to_string(Switches::kMost) +
+              " places, in ascending order");
 }
 
 void check(const FillNormal& op, const Body& body) {

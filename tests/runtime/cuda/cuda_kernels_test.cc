@@ -151,7 +151,7 @@ TEST_P(CudaF32Kernels, ComputeScatterRows) {
 
 TEST_P(CudaF32Kernels, ComputeTheNormAndTheFactorOfClipping) {
   for (const std::int64_t n : {1, 1000, 200001}) {
-    for (const std::int64_t chunk : {4096, 16, 7}) {
+    for (const std::int64_t chunk : {65536, 9664, 1792, 16, 7}) {
       const SquaredNorm op{
           normal({n}), poison({(n + chunk - 1) / chunk}, DType::kF64), chunk};
       expect_agreement(op);
@@ -176,6 +176,10 @@ TEST_P(CudaF32Kernels, ComputeAdamWWithItsCopy) {
     op.bias2 = 0.001F;
     expect_agreement(op);
     op.copy = poison({n}, DType::kBF16);
+    expect_agreement(op);
+    op.decay = 30.0F;  // so that it shows where there is any
+    op.decays = {{-4, 0, 2, 9, 64, 1000, 99999, n}, 8};
+    std::sort(op.decays.at.begin(), op.decays.at.begin() + 8);
     expect_agreement(op);
   }
 }
