@@ -11,10 +11,10 @@ namespace {
 constexpr unsigned kMostNormThreads = 512;
 constexpr unsigned kClipThreads = 1024;
 
-// Threads of a chunk: as many as have some lanes each, all in flight at once.
+// Threads of a chunk: as many as have eight lanes each.
 unsigned norm_threads(std::int64_t chunk) {
   unsigned threads = 32;
-  while (threads < kMostNormThreads && 16 * threads < chunk) threads *= 2;
+  while (threads < kMostNormThreads && 64 * threads <= chunk) threads *= 2;
   return threads;
 }
 
@@ -70,11 +70,15 @@ struct Rates {
   float epsilon;
   Switches decays;
 
-  // What decay leaves of the element at `i`.
-  __device__ float kept(std::int64_t i) const {
-    int passed = 0;
-    for (int k = 0; k < decays.count; ++k) passed += i >= decays.at[k] ? 1 : 0;
-    return passed % 2 == 0 ? shrink : 1.0F;
+  // How many switches lie at or before element `i`.
+  __device__ int passed(std::int64_t i) const {
+    int count = 0;
+    for (int k = 0; k < decays.count; ++k) count += i >= decays.at[k] ? 1 : 0;
+    return count;
+  }
+  // What decay then leaves of an element.
+  __device__ float kept(int switches) const {
+    return switches % 2 == 0 ? shrink : 1.0F;
   }
 };
 
@@ -127,15 +131,16 @@ void run(const Lane& lane, const AdamW& op) {
                 load(first + at, left, wide, m);
                 load(second + at, left, wide, v);
                 // Of the whole lane, unless it lies across a switch.
-                float kept = a.kept(at);
-                const bool even = kept == a.kept(at + N - 1);
+                const int passed = a.passed(at);
+                const bool alike = passed == a.passed(at + N - 1);
+                float kept = a.kept(passed);
 #pragma unroll
                 for (int i = 0; i < N; ++i) {
                   g[i] *= factor;
                   m[i] = a.beta1 * m[i] + a.other1 * g[i];
                   v[i] = a.beta2 * v[i] + a.other2 * g[i] * g[i];
                   const float deviation = sqrtf(v[i] * a.spread) + a.epsilon;
-                  if (!even) kept = a.kept(at + i);
+                  if (!alike) kept = a.kept(a.passed(at + i));
                   p[i] = kept * p[i] - a.step * m[i] / deviation;
                 }
                 store(param + at, left, wide, p);
