@@ -100,6 +100,10 @@ struct NormBackward {
   TensorView dbias;     // [C]; none for kRms
   TensorView partials;  // f32, norm_partials(M, C)
   bool accumulate = false;
+  // The sums over tokens of residual and of dx, f32 [C], or none: they are the
+  // gradients of biases that were added there.
+  TensorView residual_sums;
+  TensorView dx_sums;
 };
 inline constexpr std::int64_t kNormChunk = 64;
 inline Shape norm_partials(std::int64_t tokens, std::int64_t width) {
@@ -156,6 +160,9 @@ struct SwigluBackward {
   TensorView dy;        // [M, F]
   TensorView gate_up;   // [M, 2F]
   TensorView dgate_up;  // [M, 2F]; may be gate_up itself
+  // [M, F], or none: what forward gives, again and to the bit; may be dy
+  // itself.
+  TensorView y;
 };
 
 // y = gelu(x): an activation again; the bits are the same where deterministic.

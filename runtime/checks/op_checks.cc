@@ -157,6 +157,10 @@ void check(const NormBackward& op, const Body& body) {
   o.want("dweight", op.dweight, {c}, DType::kF32);
   o.maybe("dbias", op.dbias, {c}, DType::kF32);
   o.want("partials", op.partials, norm_partials(m, c), DType::kF32);
+  o.maybe("residual_sums", op.residual_sums, {c}, DType::kF32);
+  o.holds(op.residual || !op.residual_sums,
+          "there is no residual to be summed");
+  o.maybe("dx_sums", op.dx_sums, {c}, DType::kF32);
 }
 
 void check(const AttentionForward& op, const Body& body) {
@@ -208,6 +212,7 @@ void check(const SwigluBackward& op, const Body& body) {
   o.want("dy", op.dy, {m, f});
   o.want("gate_up", op.gate_up, {m, 2 * f});
   o.want("dgate_up", op.dgate_up, {m, 2 * f});
+  o.maybe("y", op.y, {m, f});
 }
 
 void check(const Gelu& op, const Body& body) {

@@ -74,6 +74,11 @@ TEST_P(CudaKernels, ComputeNormBackward) {
         expect_agreement(op);
         op.dx = accumulate ? op.dy : op.residual;
         expect_agreement(op);
+        op.dx = op.residual = normal(rows);
+        op.dx_sums = sums();
+        expect_agreement(op);
+        op.residual_sums = sums();
+        expect_agreement(op);
       }
     }
   }
@@ -92,6 +97,11 @@ TEST_P(CudaKernels, ComputeRotarySwigluGeluAddCastAndDropout) {
     expect_agreement(
         SwigluBackward{normal(rows), gate_up, poison(gate_up.shape)});
     expect_agreement(SwigluBackward{normal(rows), gate_up, gate_up});
+    const TensorView dy = normal(rows);
+    expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
+                                    poison(gate_up.shape), poison(rows)});
+    expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
+                                    poison(gate_up.shape), dy});
     expect_agreement(Gelu{normal(rows), poison(rows)});
     expect_agreement(Add{normal(rows), normal(rows)});
     expect_agreement(Cast{normal(rows), poison(rows)});
