@@ -191,6 +191,8 @@ TEST_P(CudaF32Kernels, ComputeAdamWWithItsCopy) {
     op.decays = {{-4, 0, 2, 9, 64, 1000, 99999, n}, 8};
     std::sort(op.decays.at.begin(), op.decays.at.begin() + 8);
     expect_agreement(op);
+    op.factor.as<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+    expect_agreement(op);
   }
 }
 
