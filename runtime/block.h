@@ -137,13 +137,14 @@ class Block {
   virtual Tensor forward(const Call& call, const Tensor& input,
                          Saved* saved) const = 0;
 
-  // Makes the groups that `saved` lacks. Never replays what backward does not
-  // need, such as the block's last matrix product.
+  // Makes the groups that `saved` lacks, but for those that backward makes on
+  // its way. Never replays what backward does not need, such as the block's
+  // last matrix product.
   virtual void rebuild(const Call& call, Saved& saved) const = 0;
 
   // The input half of backward: returns the gradient of the input and adds the
   // weight half to `later`. Takes `dy` and `saved`, may overwrite both, and
-  // lets go of each group after its last use. Needs every group.
+  // lets go of each group after its last use. Needs what rebuild makes.
   virtual Tensor backward_input(const Call& call, Tensor dy, Saved saved,
                                 WeightWork& later) const = 0;
 

@@ -23,6 +23,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "runtime/random.h"
@@ -99,6 +100,10 @@ struct NormBackward {
   TensorView dbias;     // [C]; none for kRms
   TensorView partials;  // f32, norm_partials(M, C)
   bool accumulate = false;
+  // The sums over tokens of residual and of dx, f32 [C], or none: they are the
+  // gradients of biases that were added there.
+  TensorView residual_sums;
+  TensorView dx_sums;
 };
 inline constexpr std::int64_t kNormChunk = 64;
 inline Shape norm_partials(std::int64_t tokens, std::int64_t width) {
@@ -155,6 +160,9 @@ struct SwigluBackward {
   TensorView dy;        // [M, F]
   TensorView gate_up;   // [M, 2F]
   TensorView dgate_up;  // [M, 2F]; may be gate_up itself
+  // [M, F], or none: what forward gives, again and to the bit; may be dy
+  // itself.
+  TensorView y;
 };
 
 // y = gelu(x): an activation again; the bits are the same where deterministic.
@@ -237,9 +245,20 @@ struct ClipFactor {
   float limit = 0.0F;
 };
 
+// Elements at which a property that holds from the first on ends, begins again,
+// ends again and so on: ascending, some possibly at an element that is not
+// there, so that a part of a tensor can keep the switches of the whole.
+struct Switches {
+  static constexpr int kMost = 24;
+
+  std::array<std::int64_t, kMost> at = {};
+  int count = 0;
+};
+
 // AdamW (Loshchilov and Hutter, 2019) on one tensor, decoupled decay:
 //   g = factor * grad;  m, v as in Adam;
-//   p = p - lr * decay * p - lr * (m / bias1) / (sqrt(v / bias2) + epsilon).
+//   p = p - lr * decay * p - lr * (m / bias1) / (sqrt(v / bias2) + epsilon),
+// with a decay of 0 where `decays` is off.
 // When factor is NaN, param, m and v stay as they are. `copy`, if given, gets p
 // in its own type either way.
 struct AdamW {
@@ -256,6 +275,7 @@ struct AdamW {
   float decay = 0.0F;
   float bias1 = 1.0F;  // 1 - beta1^t
   float bias2 = 1.0F;  // 1 - beta2^t
+  Switches decays = {};
 };
 
 // x = std * normal(element index), by Box-Muller on

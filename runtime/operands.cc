@@ -58,6 +58,8 @@ void list(const Lister& l, NormBackward& op) {
   l("dx", op.dx, kWrite)("partials", op.partials, kWrite);
   l("dweight", op.dweight, sum_into(op.accumulate));
   l("dbias", op.dbias, sum_into(op.accumulate));
+  l("residual_sums", op.residual_sums, sum_into(op.accumulate));
+  l("dx_sums", op.dx_sums, sum_into(op.accumulate));
 }
 
 void list(const Lister& l, AttentionForward& op) {
@@ -78,7 +80,7 @@ void list(const Lister& l, SwigluForward& op) {
 
 void list(const Lister& l, SwigluBackward& op) {
   l("dy", op.dy, kRead)("gate_up", op.gate_up, kRead);
-  l("dgate_up", op.dgate_up, kWrite);
+  l("dgate_up", op.dgate_up, kWrite)("y", op.y, kWrite);
 }
 
 void list(const Lister& l, Gelu& op) { l("x", op.x, kRead)("y", op.y, kWrite); }
@@ -281,7 +283,7 @@ class KeyWriter {
   }
 
  private:
-  static constexpr std::size_t kMost = 9;  // operands of norm_backward
+  static constexpr std::size_t kMost = 11;  // operands of norm_backward
 
   std::string& key_;
   std::array<Named, kMost> seen_;

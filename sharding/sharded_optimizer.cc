@@ -93,17 +93,23 @@ void ShardedOptimizer::measure() {
   kernels.clip_factor(stream, {partials_, norm_, factor_, options_.clip});
 }
 
-// `shared` has what all parameters have in common. Neighbours that decay alike
-// go together with the gaps between them, where all is zero and stays so.
+// `shared` has what all parameters have in common. They go together with the
+// gaps between them, where all is zero and stays so, as many as an update has
+// switches for.
 void ShardedOptimizer::update(std::size_t index, const AdamW& shared) {
   const ShardedParameters::Unit& unit = parameters_.units()[index];
   const std::vector<UnitLayout::Entry>& entries = unit.layout.entries();
   for (std::size_t i = 0; i < entries.size();) {
     Range range = entries[i].range();
     AdamW op = shared;
-    op.decay = entries[i].decays ? options_.weight_decay : 0.0F;
-    const bool decays = entries[i].decays;
-    for (; i < entries.size() && entries[i].decays == decays; ++i) {
+    op.decay = options_.weight_decay;
+    bool decays = true;
+    for (; i < entries.size(); ++i) {
+      if (entries[i].decays != decays) {
+        if (op.decays.count == Switches::kMost) break;
+        op.decays.at[op.decays.count++] = entries[i].offset;
+        decays = entries[i].decays;
+      }
       range.end = entries[i].range().end;
     }
     update_range(index, overlap(range, parameters_.own(unit)), op);
@@ -116,6 +122,7 @@ void ShardedOptimizer::update_range(std::size_t index, const Range& range,
   const ShardedParameters::Unit& unit = parameters_.units()[index];
   const std::int64_t first = range.first - parameters_.own(unit).first;
   const Shape shape{range.size()};
+  for (std::int64_t& at : op.decays.at) at -= range.first;
   op.param = parameters_.own_weights(unit).part(first, shape);
   if (unit.master) op.copy = parameters_.own_computed(unit).part(first, shape);
   op.grad = parameters_.own_gradients(unit).part(first, shape);

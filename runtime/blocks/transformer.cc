@@ -132,34 +132,38 @@ void TransformerBlock::make_attention(const Call& call, Saved& saved) const {
                     group.tensor, group.companion});
 }
 
-// Makes norm2 as well: the sum and its norm are one pass.
+// Makes norm2 as well. The product adds the input as it goes, but for dropout,
+// which products do not do on their way: then the sum and its norm are one
+// pass. Without it the branch's memory is taken all the same, for as long as
+// the groups are: best fit puts the block's output there, before what is
+// dropped.
 void TransformerBlock::make_residual(const Call& call, Saved& saved) const {
-  const std::int64_t tokens = call.batch.tokens();
-  const Shape shape{tokens, shape_.width};
-  const Tensor branch = call.make(Owner::kTransients, shape);
+  const Shape shape{call.batch.tokens(), shape_.width};
+  Tensor branch = call.make(Owner::kTransients, shape);
+  Tensor& sum = saved.groups[kResidual].tensor;
+  sum = call.make(Owner::kActivations, shape);
+  NormForward op = norm2_op(call, saved);
+  op.dropout = call.dropout(shape_.dropout, kAttentionSite);
   LinearForward out;
   out.x = saved.groups[kAttention].tensor;
   out.w = parameter(call, kOutWeight);
   out.bias = parameter(call, kOutBias);
-  out.y = branch;
+  if (op.dropout) {
+    out.y = branch;
+    op.x = saved.groups[kInput].tensor;
+    op.branch = branch;
+    op.sum = sum;
+  } else {
+    branch = {};
+    out.residual = saved.groups[kInput].tensor;
+    out.y = sum;
+  }
   call.kernels.linear_forward(call.stream, out);
-
-  Tensor& sum = saved.groups[kResidual].tensor;
-  SavedGroup& normed = saved.groups[kNorm2];
-  sum = call.make(Owner::kActivations, shape);
-  normed.tensor = call.make(Owner::kActivations, shape);
-  normed.companion = call.make(Owner::kActivations, DType::kF32, {2, tokens});
-  NormForward op = norm(call, kNorm2Weight, kNorm2Bias);
-  op.x = saved.groups[kInput].tensor;
-  op.branch = branch;
-  op.sum = sum;
-  op.y = normed.tensor;
-  op.stats = normed.companion;
-  op.dropout = call.dropout(shape_.dropout, kAttentionSite);
   call.kernels.norm_forward(call.stream, op);
 }
 
-void TransformerBlock::make_norm2(const Call& call, Saved& saved) const {
+// norm2 of y, with memory for what it gives.
+NormForward TransformerBlock::norm2_op(const Call& call, Saved& saved) const {
   const std::int64_t tokens = call.batch.tokens();
   SavedGroup& group = saved.groups[kNorm2];
   group.tensor = call.make(Owner::kActivations, {tokens, shape_.width});
@@ -168,7 +172,11 @@ void TransformerBlock::make_norm2(const Call& call, Saved& saved) const {
   op.x = saved.groups[kResidual].tensor;
   op.y = group.tensor;
   op.stats = group.companion;
-  call.kernels.norm_forward(call.stream, op);
+  return op;
+}
+
+void TransformerBlock::make_norm2(const Call& call, Saved& saved) const {
+  call.kernels.norm_forward(call.stream, norm2_op(call, saved));
 }
 
 // Makes what the activation gives as well, where one product does both.
@@ -245,7 +253,8 @@ void TransformerBlock::rebuild(const Call& call, Saved& saved) const {
   if (!saved.has(kResidual)) make_residual(call, saved);
   if (!saved.has(kNorm2)) make_norm2(call, saved);
   if (!saved.has(kHidden)) make_hidden(call, saved);
-  if (!saved.has(kActivated)) make_activated(call, saved);
+  // Backward makes SwiGLU's output on its way.
+  if (!saved.has(kActivated) && !style_.gated) make_activated(call, saved);
 }
 
 double TransformerBlock::flops(const BatchShape& batch) const {

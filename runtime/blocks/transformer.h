@@ -87,6 +87,7 @@ class TransformerBlock final : public Block {
   void make_attention(const Call& call, Saved& saved) const;
   void make_residual(const Call& call, Saved& saved) const;
   void make_norm2(const Call& call, Saved& saved) const;
+  NormForward norm2_op(const Call& call, Saved& saved) const;
   void make_hidden(const Call& call, Saved& saved) const;
   void make_activated(const Call& call, Saved& saved) const;
   Tensor down(const Call& call, const Saved& saved) const;
@@ -96,7 +97,7 @@ class TransformerBlock final : public Block {
   Tensor backward_mlp(const Call& call, const Tensor& dy, Saved& saved,
                       WeightWork& later) const;
   Tensor backward_activation(const Call& call, const Tensor& dbranch,
-                             Saved& saved) const;
+                             Saved& saved, bool kept) const;
   Tensor backward_attention(const Call& call, const Tensor& dy, Saved& saved,
                             WeightWork& later) const;
   Tensor backward_norm(const Call& call, Slot weight, const Tensor& dnormed,
@@ -104,6 +105,7 @@ class TransformerBlock final : public Block {
                        Tensor residual) const;
   void add_weight_work(const Call& call, Slot weight, const Tensor& dy,
                        const Tensor& x, WeightWork& later) const;
+  bool sums_in_norm2(const Call& call) const;
   Tensor dropped(const Call& call, const Tensor& dy, int site) const;
 
   std::string name_;

@@ -22,10 +22,18 @@ Tensor TransformerBlock::backward_input(const Call& call, Tensor dy,
 Tensor TransformerBlock::backward_mlp(const Call& call, const Tensor& dy,
                                       Saved& saved, WeightWork& later) const {
   Tensor dbranch = dropped(call, dy, kMlpSite);
-  add_weight_work(call, kDownWeight, dbranch, saved.groups[kActivated].tensor,
-                  later);
-  saved.drop(kActivated);
-  const Tensor dhidden = backward_activation(call, dbranch, saved);
+  const bool kept = saved.has(kActivated);
+  if (kept) {
+    add_weight_work(call, kDownWeight, dbranch, saved.groups[kActivated].tensor,
+                    later);
+    saved.drop(kActivated);
+  }
+  const Tensor dhidden = backward_activation(call, dbranch, saved, kept);
+  if (!kept) {
+    add_weight_work(call, kDownWeight, dbranch, saved.groups[kActivated].tensor,
+                    later);
+    saved.drop(kActivated);
+  }
   dbranch = {};
   add_weight_work(call, kUpWeight, dhidden, saved.groups[kNorm2].tensor, later);
   saved.groups[kNorm2].tensor = {};
@@ -39,10 +47,11 @@ Tensor TransformerBlock::backward_mlp(const Call& call, const Tensor& dy,
   return dnormed;
 }
 
-// Through the last product and the activation before it.
+// Through the last product and the activation before it. SwiGLU's output, where
+// it was not kept, is made again in the place of its gradient.
 Tensor TransformerBlock::backward_activation(const Call& call,
                                              const Tensor& dbranch,
-                                             Saved& saved) const {
+                                             Saved& saved, bool kept) const {
   const std::int64_t tokens = call.batch.tokens();
   const Tensor hidden = std::exchange(saved.groups[kHidden].tensor, {});
   LinearBackwardInput op;
@@ -61,7 +70,10 @@ Tensor TransformerBlock::backward_activation(const Call& call,
   Tensor dhidden = hidden.sole_owner()
                        ? hidden
                        : call.make(Owner::kTransients, hidden.shape());
-  call.kernels.swiglu_backward(call.stream, {dactivated, hidden, dhidden});
+  const TensorView again = kept ? TensorView{} : dactivated;
+  call.kernels.swiglu_backward(call.stream,
+                               {dactivated, hidden, dhidden, again});
+  if (!kept) saved.groups[kActivated].tensor = dactivated;
   return dhidden;
 }
 
@@ -134,6 +146,10 @@ Tensor TransformerBlock::backward_norm(const Call& call, Slot weight,
   op.dbias = gradient(call, static_cast<Slot>(weight + 1));
   op.partials = partials;
   op.accumulate = call.accumulate;
+  if (weight == kNorm2Weight && sums_in_norm2(call)) {
+    op.residual_sums = gradient(call, kDownBias);
+    op.dx_sums = gradient(call, kOutBias);
+  }
   call.kernels.norm_backward(call.stream, op);
   return dx;
 }
@@ -142,14 +158,23 @@ void TransformerBlock::add_weight_work(const Call& call, Slot weight,
                                        const Tensor& dy, const Tensor& x,
                                        WeightWork& later) const {
   const TensorView dw = gradient(call, weight);
-  // backward_activation sums the gradient of a bias before GELU.
-  const bool summed = weight == kUpWeight && !style_.gated;
+  // backward_activation sums the gradient of a bias before GELU, norm2's those
+  // of the biases of what is added to the residual.
+  const bool summed = weight == kUpWeight
+                          ? !style_.gated
+                          : weight != kQkvWeight && sums_in_norm2(call);
   const TensorView dbias =
       summed ? TensorView{} : gradient(call, static_cast<Slot>(weight + 1));
   later.add([&kernels = call.kernels, &stream = call.stream, dy, x, dw, dbias,
              accumulate = call.accumulate] {
     kernels.linear_backward_weight(stream, {dy, x, dw, dbias, accumulate});
   });
+}
+
+// Whether the pass through norm2's gradient, which reads that of the down
+// projection's output and makes that of attention's, sums both.
+bool TransformerBlock::sums_in_norm2(const Call& call) const {
+  return style_.biases && !call.dropout(shape_.dropout, kMlpSite);
 }
 
 // The gradient of what dropout was applied to; dy itself without dropout.

@@ -1,5 +1,6 @@
 #include "runtime/checks/op_checks.h"
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/error.h"
@@ -156,6 +157,10 @@ void check(const NormBackward& op, const Body& body) {
   o.want("dweight", op.dweight, {c}, DType::kF32);
   o.maybe("dbias", op.dbias, {c}, DType::kF32);
   o.want("partials", op.partials, norm_partials(m, c), DType::kF32);
+  o.maybe("residual_sums", op.residual_sums, {c}, DType::kF32);
+  o.holds(op.residual || !op.residual_sums,
+          "there is no residual to be summed");
+  o.maybe("dx_sums", op.dx_sums, {c}, DType::kF32);
 }
 
 void check(const AttentionForward& op, const Body& body) {
@@ -207,6 +212,7 @@ void check(const SwigluBackward& op, const Body& body) {
   o.want("dy", op.dy, {m, f});
   o.want("gate_up", op.gate_up, {m, 2 * f});
   o.want("dgate_up", op.dgate_up, {m, 2 * f});
+  o.maybe("y", op.y, {m, f});
 }
 
 void check(const Gelu& op, const Body& body) {
@@ -303,6 +309,11 @@ void check(const AdamW& op, const Body& body) {
   o.want("v", op.v, shape);
   o.maybe("copy", op.copy, shape, DType::kBF16);
   o.want("factor", op.factor, {1});
+  const auto begin = op.decays.at.begin();
+  o.holds(op.decays.count >= 0 && op.decays.count <= Switches::kMost &&
+              std::is_sorted(begin, begin + op.decays.count),
+          "decay is switched in at most " + std::to_string(Switches::kMost) +
+              " places, in ascending order");
 }
 
 void check(const FillNormal& op, const Body& body) {

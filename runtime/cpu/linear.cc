@@ -33,25 +33,25 @@ void finish_tile(const LinearForward& op, const Tile& tile,
   }
 }
 
-// dbias, by columns so that each sum runs over tokens in order.
-void sum_rows(Team& team, const TensorView& gradient, const TensorView& total,
+}  // namespace
+
+// By columns.
+void sum_rows(Team& team, const TensorView& rows, const TensorView& total,
               bool accumulate) {
-  const std::int64_t tokens = gradient.shape[0];
-  const std::int64_t n = gradient.shape[1];
-  const float* dy = gradient.as<float>();
-  float* dbias = total.as<float>();
+  const std::int64_t tokens = rows.shape[0];
+  const std::int64_t n = rows.shape[1];
+  const float* from = rows.as<float>();
+  float* to = total.as<float>();
   in_pieces(team, n, kColumnPiece, [&](std::int64_t first, std::int64_t end) {
     float sums[kColumnPiece] = {};
     for (std::int64_t token = 0; token < tokens; ++token) {
-      loops().add(dy + token * n + first, sums, end - first);
+      loops().add(from + token * n + first, sums, end - first);
     }
     for (std::int64_t c = first; c < end; ++c) {
-      dbias[c] = (accumulate ? dbias[c] : 0.0F) + sums[c - first];
+      to[c] = (accumulate ? to[c] : 0.0F) + sums[c - first];
     }
   });
 }
-
-}  // namespace
 
 void run(const Crew& crew, const LinearForward& op) {
   const std::int64_t n = op.w.shape[0];

@@ -75,6 +75,10 @@ void run(const Crew& crew, const NormBackward& op) {
   const std::int64_t width = op.x.shape[1];
   const std::int64_t chunks = op.partials.shape[0];
   float* partials = op.partials.as<float>();
+  // Before dx may take the place of what is summed.
+  if (op.residual_sums) {
+    sum_rows(crew.team, op.residual, op.residual_sums, op.accumulate);
+  }
   in_pieces(crew.team, tokens, kNormChunk,
             [&](std::int64_t first, std::int64_t end) {
               float* sums = partials + first / kNormChunk * 2 * width;
@@ -91,6 +95,7 @@ void run(const Crew& crew, const NormBackward& op) {
               fold(partials + width + first, chunks, 2 * width, op.accumulate,
                    op.dbias.as<float>() + first, end - first);
             });
+  if (op.dx_sums) sum_rows(crew.team, op.dx, op.dx_sums, op.accumulate);
 }
 
 }  // namespace cairn

@@ -41,6 +41,11 @@ void in_pieces(Team& team, std::int64_t n, std::int64_t grain,
   });
 }
 
+// total = (total +) the rows of `rows` added up, each column in the order of
+// rows.
+void sum_rows(Team& team, const TensorView& rows, const TensorView& total,
+              bool accumulate);
+
 // Rows of `width` elements that make a piece worth handing out.
 inline std::int64_t rows_at_once(std::int64_t width) {
   return width >= 16384 ? 1 : 16384 / (width > 0 ? width : 1);

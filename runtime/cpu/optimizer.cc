@@ -22,6 +22,20 @@ float from_bf16(std::uint16_t half) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
 }
 
+// work(from, to, on) over [first, end) in the runs that switches make.
+template <typename Work>
+void for_runs(const Switches& switches, std::int64_t first, std::int64_t end,
+              const Work& work) {
+  int passed = 0;
+  while (first < end) {
+    while (passed < switches.count && switches.at[passed] <= first) ++passed;
+    const std::int64_t to =
+        passed < switches.count ? std::min(switches.at[passed], end) : end;
+    work(first, to, passed % 2 == 0);
+    first = to;
+  }
+}
+
 double element(const TensorView& x, std::int64_t i) {
   switch (x.dtype) {
     case DType::kF32:
@@ -104,19 +118,22 @@ void run(const Crew& crew, const AdamW& op) {
   const std::int64_t updated = std::isnan(factor) ? 0 : op.param.elements();
   in_pieces(crew.team, updated, kPiece,
             [&](std::int64_t first, std::int64_t end) {
-              loops().adamw({.p = op.param.as<float>() + first,
-                             .g = op.grad.as<float>() + first,
-                             .m = op.m.as<float>() + first,
-                             .v = op.v.as<float>() + first,
-                             .n = end - first,
-                             .factor = factor,
-                             .lr = op.lr,
-                             .beta1 = op.beta1,
-                             .beta2 = op.beta2,
-                             .epsilon = op.epsilon,
-                             .decay = op.decay,
-                             .bias1 = op.bias1,
-                             .bias2 = op.bias2});
+              for_runs(op.decays, first, end,
+                       [&](std::int64_t from, std::int64_t to, bool decays) {
+                         loops().adamw({.p = op.param.as<float>() + from,
+                                        .g = op.grad.as<float>() + from,
+                                        .m = op.m.as<float>() + from,
+                                        .v = op.v.as<float>() + from,
+                                        .n = to - from,
+                                        .factor = factor,
+                                        .lr = op.lr,
+                                        .beta1 = op.beta1,
+                                        .beta2 = op.beta2,
+                                        .epsilon = op.epsilon,
+                                        .decay = decays ? op.decay : 0.0F,
+                                        .bias1 = op.bias1,
+                                        .bias2 = op.bias2});
+                       });
             });
   if (op.copy) run_cast(crew, op.param, op.copy);
 }

@@ -67,6 +67,24 @@ void add_positions(const EmbeddingBackward& op, std::int64_t first,
   }
 }
 
+// A row of SwigluBackward by pieces of whole vectors, so that y, which may lie
+// where dy does, has the bits that forward gives to the row as a whole.
+void swiglu_gradient_row(const SwigluBackward& op, std::int64_t row) {
+  constexpr std::int64_t kColumns = 1024;
+  const std::int64_t width = op.dy.shape[1];
+  const float* gate = op.gate_up.as<float>() + row * 2 * width;
+  float* dgate = op.dgate_up.as<float>() + row * 2 * width;
+  const float* dy = op.dy.as<float>() + row * width;
+  for (std::int64_t c = 0; c < width; c += kColumns) {
+    const std::int64_t n = std::min(kColumns, width - c);
+    float made[kColumns];
+    if (op.y) loops().silu_times(gate + c, gate + width + c, made, n);
+    loops().silu_gradient(dy + c, gate + c, gate + width + c, dgate + c,
+                          dgate + width + c, n);
+    if (op.y) std::copy_n(made, n, op.y.as<float>() + row * width + c);
+  }
+}
+
 }  // namespace
 
 DropoutRow dropout_row(const Dropout& dropout, std::int64_t token,
@@ -103,15 +121,10 @@ void run(const Crew& crew, const SwigluForward& op) {
 }
 
 void run(const Crew& crew, const SwigluBackward& op) {
-  const std::int64_t width = op.dy.shape[1];
-  in_pieces(crew.team, op.dy.shape[0], rows_at_once(width),
+  in_pieces(crew.team, op.dy.shape[0], rows_at_once(op.dy.shape[1]),
             [&](std::int64_t first, std::int64_t end) {
               for (std::int64_t t = first; t < end; ++t) {
-                const float* gate = op.gate_up.as<float>() + t * 2 * width;
-                float* dgate = op.dgate_up.as<float>() + t * 2 * width;
-                loops().silu_gradient(op.dy.as<float>() + t * width, gate,
-                                      gate + width, dgate, dgate + width,
-                                      width);
+                swiglu_gradient_row(op, t);
               }
             });
 }

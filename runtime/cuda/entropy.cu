@@ -1,3 +1,5 @@
+#include <cuda_pipeline.h>
+
 #include <cfloat>
 
 #include "runtime/cuda/entropy.h"
@@ -135,6 +137,114 @@ __global__ void __launch_bounds__(kRowThreads, 2) entropy_kernel(Rows<T> a) {
   }
 }
 
+// A row that is too long for the cache to hold those of all blocks stays with
+// its block: some lanes of each thread in registers, the others in shared
+// memory, which each thread fills for itself.
+constexpr int kHeldThreads = 1024;
+constexpr int kInRegisters = 2;
+constexpr int kInShared = 14;
+constexpr int kPairs = kInShared / 2;  // of lanes that arrive together
+
+template <typename T>
+struct HeldRow {
+  static constexpr int N = kLanes<T>;
+  T* row;
+  int vocab;
+  uint4* shared;
+  PackedLane<T> first[kInRegisters];
+
+  __device__ HeldRow(T* logits, int words, uint4* memory)
+      : row(logits), vocab(words), shared(memory + threadIdx.x) {}
+
+  __device__ static int column(int v) {
+    return (v * kHeldThreads + static_cast<int>(threadIdx.x)) * N;
+  }
+  __device__ int left(int v) const { return vocab - column(v); }
+
+  __device__ void fetch() {
+#pragma unroll
+    for (int v = 0; v < kInRegisters; ++v) {
+      if (left(v) > 0) first[v] = load_whole(row + column(v));
+    }
+#pragma unroll 2
+    for (int k = 0; k < kInShared; ++k) {
+      const int v = kInRegisters + k;
+      if (left(v) > 0) {
+        __pipeline_memcpy_async(shared + k * kHeldThreads, row + column(v),
+                                sizeof(uint4));
+      }
+      if (k % 2 == 1) __pipeline_commit();
+    }
+  }
+
+  // Lane v, of which any are there.
+  __device__ void lane(int v, float (&x)[N]) const {
+    const PackedLane<T> packed =
+        v < kInRegisters ? first[v]
+                         : *reinterpret_cast<const PackedLane<T>*>(
+                               shared + (v - kInRegisters) * kHeldThreads);
+#pragma unroll
+    for (int i = 0; i < N; ++i) x[i] = packed[i];
+  }
+};
+
+template <typename T>
+__global__ void __launch_bounds__(kHeldThreads, 1) held_kernel(Rows<T> a) {
+  constexpr int N = kLanes<T>;
+  constexpr int kAll = kInRegisters + kInShared;
+  extern __shared__ uint4 shared[];
+  const std::int64_t r = a.rows - 1 - blockIdx.x;
+  HeldRow<T> row(a.logits + r * a.stride, static_cast<int>(a.vocab), shared);
+  row.fetch();
+  const auto target = static_cast<int>(a.targets[r]);
+  const float wanted = static_cast<float>(row.row[target]);
+  float x[N];
+  Exponents<T> own;
+#pragma unroll
+  for (int v = 0; v < kAll; ++v) {
+    const int k = v - kInRegisters;
+    if (k >= 0 && k % 2 == 0) __pipeline_wait_prior(kPairs - 1 - k / 2);
+    if (row.left(v) <= 0) continue;
+    row.lane(v, x);
+    own.add(x, row.left(v));
+  }
+  const Exponents<T> all = own.over_block();
+  if (threadIdx.x == 0) a.losses[r] = all.loss(wanted);
+  if (!a.gradient) return;
+  const auto finish = [&](int v) {
+    if (row.left(v) <= 0) return;
+    row.lane(v, x);
+    differentiate(a, all, target - row.column(v), x);
+    put(row.row + row.column(v), row.left(v), true, x);
+  };
+#pragma unroll
+  for (int v = 0; v < kInRegisters; ++v) finish(v);
+#pragma unroll 2
+  for (int v = kInRegisters; v < kAll; ++v) finish(v);
+}
+
+// Rows of this many bytes and more, in as many blocks as entropy_kernel has at
+// once on a card of Hopper's size, take most of its 50 MiB of cache.
+constexpr std::int64_t kLongRow = std::int64_t{120} << 10;
+
+template <typename T>
+bool is_held(const Rows<T>& a) {
+  constexpr std::int64_t kMost = kHeldThreads * (kInRegisters + kInShared);
+  return a.vocab * std::int64_t{sizeof(T)} >= kLongRow &&
+         a.vocab <= kMost * kLanes<T>;
+}
+
+template <typename T>
+void run_held(cudaStream_t stream, const Rows<T>& a) {
+  constexpr std::size_t kBytes = sizeof(uint4) * kInShared * kHeldThreads;
+  check(cudaFuncSetAttribute(held_kernel<T>,
+                             cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(kBytes)),
+        "asking for shared memory for cross-entropy");
+  held_kernel<<<blocks_of(a.rows, 1), kHeldThreads, kBytes, stream>>>(a);
+  check_launch("cross-entropy");
+}
+
 template <typename T>
 void run_rows(cudaStream_t stream, const Entropy& op) {
   Rows<T> a = {};
@@ -146,8 +256,9 @@ void run_rows(cudaStream_t stream, const Entropy& op) {
   a.vocab = op.vocab;
   a.scale = op.scale;
   a.gradient = op.gradient;
-  const auto kernel = is_wide(a.stride, op.logits) ? entropy_kernel<T, true>
-                                                   : entropy_kernel<T, false>;
+  const bool wide = is_wide(a.stride, op.logits);
+  if (wide && is_held(a)) return run_held(stream, a);
+  const auto kernel = wide ? entropy_kernel<T, true> : entropy_kernel<T, false>;
   kernel<<<blocks_of(a.rows, 1), kRowThreads, 0, stream>>>(a);
   check_launch("cross-entropy");
 }

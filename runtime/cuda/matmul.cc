@@ -8,16 +8,8 @@
 namespace cairn {
 namespace {
 
-// The most candidates of one product that are tried, and how often each is
-// timed; less often where a call is long enough to time well.
+// As many as cuBLASLt 13 ever proposes.
 constexpr int kCandidates = 8;
-constexpr int kRounds = 4;
-constexpr int kLongRounds = 2;
-constexpr float kLongMilliseconds = 3.0F;
-// A candidate whose first time is so much longer than the least is given up.
-constexpr float kHopeless = 1.2F;
-// What the heuristic puts first stays unless another is so much faster.
-constexpr float kWorthwhile = 1.01F;
 
 cudaDataType_t native(DType dtype) {
   return dtype == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -71,35 +63,6 @@ cublasLtEpilogue_t native(const Product& p) {
   }
   return CUBLASLT_EPILOGUE_DEFAULT;
 }
-
-// Times work on a stream; the host waits.
-class Stopwatch {
- public:
-  Stopwatch() : begin_(make()), end_(make()) {}
-
-  template <typename Work>
-  float milliseconds(cudaStream_t stream, const Work& work) const {
-    check(cudaEventRecord(begin_.get(), stream), kTiming);
-    work();
-    check(cudaEventRecord(end_.get(), stream), kTiming);
-    check(cudaEventSynchronize(end_.get()), kTiming);
-    float elapsed = 0.0F;
-    check(cudaEventElapsedTime(&elapsed, begin_.get(), end_.get()), kTiming);
-    return elapsed;
-  }
-
- private:
-  static constexpr const char* kTiming = "timing a product";
-
-  static cudaEvent_t make() {
-    cudaEvent_t made = nullptr;
-    check(cudaEventCreate(&made), kTiming);
-    return made;
-  }
-
-  Handle<cudaEvent_t, cudaEventDestroy> begin_;
-  Handle<cudaEvent_t, cudaEventDestroy> end_;
-};
 
 // Whether the product may be computed again and again: not where it adds to
 // what it reads.
@@ -180,8 +143,7 @@ Matmul::Plan Matmul::make_plan(const Product& p) {
 
 // What the heuristic proposes, the most promising first.
 std::vector<Matmul::Algorithm> Matmul::candidates(const Plan& plan,
-                                                  const Product& p,
-                                                  int most) const {
+                                                  const Product& p) const {
   cublasLtMatmulPreference_t raw = nullptr;
   check(cublasLtMatmulPreferenceCreate(&raw), to_text(p));
   const Handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>
@@ -194,54 +156,17 @@ std::vector<Matmul::Algorithm> Matmul::candidates(const Plan& plan,
   set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
       alignment(p.added != nullptr ? p.added : p.c));
   set(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
-  std::vector<cublasLtMatmulHeuristicResult_t> found(most);
+  std::vector<cublasLtMatmulHeuristicResult_t> found(kCandidates);
   int count = 0;
   const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
       library_.get(), plan.desc.get(), plan.a.get(), plan.b.get(), plan.c.get(),
-      plan.c.get(), raw, most, found.data(), &count);
+      plan.c.get(), raw, kCandidates, found.data(), &count);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
   check(status, to_text(p));
   std::vector<Algorithm> algorithms(count);
   std::transform(found.begin(), found.begin() + count, algorithms.begin(),
                  [](const auto& each) { return each.algo; });
   return algorithms;
-}
-
-// The candidates take turns, since a card slows down as it warms up.
-Matmul::Algorithm Matmul::fastest(cudaStream_t stream, const Plan& plan,
-                                  const Product& p) const {
-  struct Tried {
-    Algorithm algorithm;
-    float milliseconds;
-  };
-  const Stopwatch watch;
-  const auto time_of = [&](const Algorithm& algorithm) {
-    return watch.milliseconds(
-        stream, [&] { check(launch(stream, plan, p, algorithm), to_text(p)); });
-  };
-  std::vector<Tried> tried;
-  for (const Algorithm& each : candidates(plan, p, kCandidates)) {
-    // The first call of a candidate loads its code.
-    if (launch(stream, plan, p, each) != CUBLAS_STATUS_SUCCESS) continue;
-    tried.push_back({each, time_of(each)});
-  }
-  if (tried.empty()) return plan.algorithm;
-  const auto faster = [](const Tried& a, const Tried& b) {
-    return a.milliseconds < b.milliseconds;
-  };
-  const float least =
-      std::min_element(tried.begin(), tried.end(), faster)->milliseconds;
-  std::erase_if(tried, [&](const Tried& each) {
-    return each.milliseconds > kHopeless * least;
-  });
-  const int rounds = least > kLongMilliseconds ? kLongRounds : kRounds;
-  for (int round = 1; tried.size() > 1 && round < rounds; ++round) {
-    for (Tried& each : tried) each.milliseconds += time_of(each.algorithm);
-  }
-  const Tried& first = tried.front();
-  const Tried& best = *std::min_element(tried.begin(), tried.end(), faster);
-  return first.milliseconds > kWorthwhile * best.milliseconds ? best.algorithm
-                                                              : first.algorithm;
 }
 
 cublasStatus_t Matmul::launch(cudaStream_t stream, const Plan& plan,
@@ -259,9 +184,9 @@ Matmul::Plan& Matmul::plan_of(const Product& p) {
   const auto place = plans_.find(key);
   if (place != plans_.end()) return place->second;
   Plan& plan = plans_.emplace(key, make_plan(p)).first->second;
-  const std::vector<Algorithm> first = candidates(plan, p, 1);
-  plan.exists = !first.empty();
-  if (plan.exists) plan.algorithm = first.front();
+  const std::vector<Algorithm> proposed = candidates(plan, p);
+  plan.exists = !proposed.empty();
+  if (plan.exists) plan.algorithm = proposed[most_promising(p, proposed)];
   plan.chosen = deterministic_;
   return plan;
 }

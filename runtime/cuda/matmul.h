@@ -1,11 +1,11 @@
 // Matrix products by cuBLASLt. Sums are f32, without TF32. One stream at a
 // time.
 //
-// A deterministic Matmul takes the algorithm that cuBLASLt's heuristic puts
-// first: that depends on shape, types and alignment alone, so that a recomputed
-// product, another rank and another run have the same bits. Otherwise the first
-// call of a product times the heuristic's candidates on its own operands, which
-// makes the host wait, and keeps the fastest.
+// A deterministic Matmul takes an algorithm of those that cuBLASLt's heuristic
+// proposes, mostly the first: that depends on shape, types and alignment alone,
+// so that a recomputed product, another rank and another run have the same
+// bits. Otherwise the first call of a product times them on its own operands,
+// which makes the host wait, and keeps the fastest.
 
 #pragma once
 
@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,8 +83,11 @@ class Matmul {
   static Key key_of(const Product& p);
   static Plan make_plan(const Product& p);
   Plan& plan_of(const Product& p);
-  std::vector<Algorithm> candidates(const Plan& plan, const Product& p,
-                                    int most) const;
+  std::vector<Algorithm> candidates(const Plan& plan, const Product& p) const;
+  static std::size_t most_promising(const Product& p,
+                                    const std::vector<Algorithm>& proposed);
+  std::optional<Algorithm> reordered(const Plan& plan,
+                                     const Algorithm& algorithm) const;
   Algorithm fastest(cudaStream_t stream, const Plan& plan,
                     const Product& p) const;
   cublasStatus_t launch(cudaStream_t stream, const Plan& plan, const Product& p,

@@ -12,6 +12,7 @@ namespace cairn {
 namespace {
 
 constexpr int kMostBackwardLanes = 3;
+constexpr int kMostSummedLanes = 2;    // where dx and residual are summed too
 constexpr std::int64_t kChunks = 256;  // at most: two for each processor
 constexpr unsigned kFoldColumns = 32;
 constexpr unsigned kFoldRows = 16;
@@ -24,7 +25,7 @@ struct NormBackwardArguments {
   const T* weight;
   const T* residual;
   T* dx;
-  float* partials;  // [chunks, 2, width]
+  float* partials;  // [chunks, 2 or 4, width]
   std::int64_t rows;
   std::int64_t chunk;  // rows of a block
   int width;
@@ -98,14 +99,15 @@ struct RowQueue {
   }
 };
 
-// A thread's lanes of the weights, and the sums for their gradients.
-template <typename T, int V, bool W>
+// A thread's lanes of the weights, and K sums: for the gradients of the two
+// weights and, with 4, of the residual and of dx.
+template <typename T, int V, bool W, int K>
 struct NormWeights {
   static constexpr int N = kLanes<T>;
   const RowQueue<T, V, W>& rows;
   int width;
   PackedLane<T> weight[V];
-  float sums[2][V][N] = {};
+  float sums[K][V][N] = {};
 
   __device__ NormWeights(const RowQueue<T, V, W>& queue)
       : rows(queue), width(queue.a.width) {
@@ -134,7 +136,7 @@ struct NormWeights {
   }
 
   // dx of a row, given the means over it of those products.
-  __device__ void write(int stage, T* dx, float2 means) const {
+  __device__ void write(int stage, T* dx, float2 means) {
     const float2 stats = rows.stats(stage);
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -152,6 +154,14 @@ struct NormWeights {
         d[i] = residual[i] + (g - means.x - hat * means.y) * stats.y;
       }
       at.store(dx, d);
+      if constexpr (K == 4) {
+        const PackedLane<T> stored = packed<T>(d);
+#pragma unroll
+        for (int i = 0; i < N; ++i) {
+          sums[2][v][i] += residual[i];
+          sums[3][v][i] += stored[i];
+        }
+      }
     }
   }
 
@@ -159,7 +169,7 @@ struct NormWeights {
   // result there.
   __device__ void pass_on(float* shared) {
 #pragma unroll
-    for (int k = 0; k < 2 * V; ++k) {
+    for (int k = 0; k < K * V; ++k) {
       float* to = shared + ((k * blockDim.x) + threadIdx.x) * N;
       float(&own)[N] = sums[k / V][k % V];
       if (threadIdx.y > 0) {
@@ -172,7 +182,7 @@ struct NormWeights {
 
   __device__ void put(float* partials) const {
 #pragma unroll
-    for (int k = 0; k < 2 * V; ++k) {
+    for (int k = 0; k < K * V; ++k) {
       const Place<T, W> at(k % V, width);
       if (!at.any()) continue;
       at.store(partials + k / V * width, sums[k / V][k % V]);
@@ -180,13 +190,13 @@ struct NormWeights {
   }
 };
 
-template <typename T, int V, bool W>
+template <typename T, int V, bool W, int K>
 __global__ void __launch_bounds__(kBlockThreads<V>)
     norm_backward_kernel(NormBackwardArguments<T> a) {
   extern __shared__ uint4 shared[];
   const RowQueue<T, V, W> rows{a, reinterpret_cast<PackedLane<T>*>(shared)};
   constexpr int S = RowQueue<T, V, W>::S;
-  NormWeights<T, V, W> weights(rows);
+  NormWeights<T, V, W, K> weights(rows);
   const std::int64_t first = blockIdx.x * a.chunk;
   const std::int64_t end = min(first + a.chunk, a.rows);
   const auto width = static_cast<float>(a.width);
@@ -217,16 +227,16 @@ __global__ void __launch_bounds__(kBlockThreads<V>)
     }
   }
   if (threadIdx.y + 1 != blockDim.y) return;
-  weights.put(a.partials + blockIdx.x * 2 * std::int64_t{a.width});
+  weights.put(a.partials + blockIdx.x * K * std::int64_t{a.width});
 }
 
 struct NormFold {
-  const float* partials;  // [chunks, 2, width]
+  const float* partials;  // [chunks, sums, width]
   std::int64_t chunks;
   std::int64_t width;
-  std::int64_t columns;  // to be folded: those of dbias are the second half
-  float* dweight;
-  float* dbias;
+  std::int64_t sums;     // of each chunk, as NormWeights has them
+  std::int64_t columns;  // to be folded
+  float* to[4];          // where each of the sums goes, or null
   bool accumulate;
 };
 
@@ -240,7 +250,7 @@ __global__ void norm_fold_kernel(NormFold fold) {
   if (c < fold.columns) {
 #pragma unroll 8
     for (std::int64_t r = threadIdx.y; r < fold.chunks; r += kFoldRows) {
-      sum += fold.partials[r * 2 * fold.width + c];
+      sum += fold.partials[r * fold.sums * fold.width + c];
     }
   }
   sums[threadIdx.y][threadIdx.x] = sum;
@@ -248,8 +258,14 @@ __global__ void norm_fold_kernel(NormFold fold) {
   if (threadIdx.y != 0 || c >= fold.columns) return;
 #pragma unroll
   for (unsigned r = 1; r < kFoldRows; ++r) sum += sums[r][threadIdx.x];
-  float* to = c < fold.width ? fold.dweight + c : fold.dbias + c - fold.width;
-  *to = fold.accumulate ? *to + sum : sum;
+  float* all = nullptr;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    if (c / fold.width == k) all = fold.to[k];
+  }
+  if (all == nullptr) return;
+  float& to = all[c % fold.width];
+  to = fold.accumulate ? to + sum : sum;
 }
 
 template <typename Kernel>
@@ -264,7 +280,7 @@ void allow_shared(Kernel* kernel, std::size_t bytes) {
 
 template <typename T>
 void backward(const Lane& lane, const NormBackward& op, std::int64_t chunk,
-              float* partials) {
+              int sums, float* partials) {
   const std::int64_t width = op.x.shape[1];
   NormBackwardArguments<T> a = {};
   a.dy = data_of<T>(op.dy);
@@ -279,11 +295,13 @@ void backward(const Lane& lane, const NormBackward& op, std::int64_t chunk,
   a.width = static_cast<int>(width);
   a.rms = op.kind == NormKind::kRms;
   const bool wide = is_wide(width, op.dy, op.x, op.weight, op.residual, op.dx);
-  const Spread spread = spread_of<T>(width, kMostBackwardLanes);
+  const Spread spread =
+      spread_of<T>(width, sums == 4 ? kMostSummedLanes : kMostBackwardLanes);
   const dim3 block = spread.block();
   by_form(spread, wide, [&](auto form) {
     constexpr int V = form.kLanesEach;
-    const auto kernel = norm_backward_kernel<T, V, form.kWide>;
+    const auto kernel = sums == 4 ? norm_backward_kernel<T, V, form.kWide, 4>
+                                  : norm_backward_kernel<T, V, form.kWide, 2>;
     const std::size_t shared = sizeof(PackedLane<T>) * block.x * block.y *
                                RowQueue<T, V, form.kWide>::kSlots;
     allow_shared(kernel, shared);
@@ -299,21 +317,26 @@ void run(const Lane& lane, const NormBackward& op) {
   const std::int64_t rows = op.x.shape[0];
   NormFold fold = {};
   fold.width = op.x.shape[1];
-  fold.dweight = op.dweight.as<float>();
-  fold.dbias = op.dbias ? op.dbias.as<float>() : nullptr;
-  fold.columns = op.dbias ? 2 * fold.width : fold.width;
+  fold.to[0] = op.dweight.as<float>();
+  fold.to[1] = data_of<float>(op.dbias);
+  fold.to[2] = data_of<float>(op.residual_sums);
+  fold.to[3] = data_of<float>(op.dx_sums);
+  const int sums = op.residual_sums || op.dx_sums ? 4 : 2;
+  fold.sums = sums;
+  fold.columns = (sums == 4 ? 4 : op.dbias ? 2 : 1) * fold.width;
   fold.accumulate = op.accumulate;
   std::int64_t chunk = chunk_of(rows);
   float* partials = op.partials.as<float>();
-  if (chunk < kNormChunk) {  // more chunks than partials has room for
+  if (chunk < kNormChunk || sums > 2) {  // more than partials has room for
     partials = reinterpret_cast<float*>(lane.scratch);
-    const std::int64_t most = std::int64_t{kScratchBytes} / (8 * fold.width);
+    const std::int64_t most =
+        std::int64_t{kScratchBytes} / (4 * sums * fold.width);
     chunk = std::max(chunk, (rows + most - 1) / most);
   }
   fold.chunks = (rows + chunk - 1) / chunk;
   fold.partials = partials;
   by_type(op.x.dtype, [&](auto zero) {
-    backward<decltype(zero)>(lane, op, chunk, partials);
+    backward<decltype(zero)>(lane, op, chunk, sums, partials);
   });
   norm_fold_kernel<<<blocks_of(fold.columns, kFoldColumns),
                      dim3(kFoldColumns, kFoldRows), 0, lane.stream>>>(fold);

@@ -8,7 +8,15 @@
 namespace cairn {
 namespace {
 
-constexpr int kNormThreads = 512;
+constexpr unsigned kMostNormThreads = 512;
+constexpr unsigned kClipThreads = 1024;
+
+// Threads of a chunk: as many as have eight lanes each.
+unsigned norm_threads(std::int64_t chunk) {
+  unsigned threads = 32;
+  while (threads < kMostNormThreads && 64 * threads <= chunk) threads *= 2;
+  return threads;
+}
 
 // A block for each chunk; a lane a thread, then the next of the block.
 __global__ void squares_kernel(const float* x, std::int64_t n,
@@ -19,8 +27,7 @@ __global__ void squares_kernel(const float* x, std::int64_t n,
   const std::int64_t end = min(first + chunk, n);
   double sum = 0.0;
 #pragma unroll 4
-  for (std::int64_t i = first + threadIdx.x * N; i < end;
-       i += kNormThreads * N) {
+  for (std::int64_t i = first + threadIdx.x * N; i < end; i += blockDim.x * N) {
     const PackedLane<float> lane = load_lane(x + i, end - i, wide);
 #pragma unroll
     for (int k = 0; k < N; ++k) {
@@ -32,12 +39,12 @@ __global__ void squares_kernel(const float* x, std::int64_t n,
   if (threadIdx.x == 0) partials[blockIdx.x] = sum;
 }
 
-// One block; each thread adds up every kNormThreads-th partial.
+// One block; each thread adds up every kClipThreads-th partial.
 __global__ void clip_kernel(const double* partials, std::int64_t n,
                             float* norm_out, float* factor, double limit) {
   double sum = 0.0;
-#pragma unroll 8
-  for (std::int64_t i = threadIdx.x; i < n; i += kNormThreads) {
+#pragma unroll 16
+  for (std::int64_t i = threadIdx.x; i < n; i += kClipThreads) {
     sum += partials[i];
   }
   sum = block_sum(sum);
@@ -61,6 +68,18 @@ struct Rates {
   float other1;
   float other2;
   float epsilon;
+  Switches decays;
+
+  // How many switches lie at or before element `i`.
+  __device__ int passed(std::int64_t i) const {
+    int count = 0;
+    for (int k = 0; k < decays.count; ++k) count += i >= decays.at[k] ? 1 : 0;
+    return count;
+  }
+  // What decay then leaves of an element.
+  __device__ float kept(int switches) const {
+    return switches % 2 == 0 ? shrink : 1.0F;
+  }
 };
 
 }  // namespace
@@ -68,14 +87,14 @@ struct Rates {
 void run(const Lane& lane, const SquaredNorm& op) {
   if (op.x.elements() == 0) return;
   const bool wide = is_wide(0, op.x) && op.chunk % kLanes<float> == 0;
-  squares_kernel<<<blocks_of(op.chunks(), 1), kNormThreads, 0, lane.stream>>>(
-      op.x.as<float>(), op.x.elements(), op.chunk, wide,
-      op.partials.as<double>());
+  squares_kernel<<<blocks_of(op.chunks(), 1), norm_threads(op.chunk), 0,
+                   lane.stream>>>(op.x.as<float>(), op.x.elements(), op.chunk,
+                                  wide, op.partials.as<double>());
   check_launch("squared_norm");
 }
 
 void run(const Lane& lane, const ClipFactor& op) {
-  clip_kernel<<<1, kNormThreads, 0, lane.stream>>>(
+  clip_kernel<<<1, kClipThreads, 0, lane.stream>>>(
       op.partials.as<double>(), op.partials.elements(), op.norm.as<float>(),
       op.factor.as<float>(), static_cast<double>(op.limit));
   check_launch("clip_factor");
@@ -90,7 +109,8 @@ void run(const Lane& lane, const AdamW& op) {
                    op.beta2,
                    1.0F - op.beta1,
                    1.0F - op.beta2,
-                   op.epsilon};
+                   op.epsilon,
+                   op.decays};
   const bool wide = is_wide(0, op.param, op.grad, op.m, op.v, op.copy);
   float* param = op.param.as<float>();
   const float* grad = op.grad.as<float>();
@@ -113,13 +133,18 @@ void run(const Lane& lane, const AdamW& op) {
                 load(grad + at, left, wide, g);
                 load(first + at, left, wide, m);
                 load(second + at, left, wide, v);
+                // Of the whole lane, unless it lies across a switch.
+                const int passed = a.passed(at);
+                const bool alike = passed == a.passed(at + N - 1);
+                float kept = a.kept(passed);
 #pragma unroll
                 for (int i = 0; i < N; ++i) {
                   g[i] *= factor;
                   m[i] = a.beta1 * m[i] + a.other1 * g[i];
                   v[i] = a.beta2 * v[i] + a.other2 * g[i] * g[i];
                   const float deviation = sqrtf(v[i] * a.spread) + a.epsilon;
-                  p[i] = a.shrink * p[i] - a.step * m[i] / deviation;
+                  if (!alike) kept = a.kept(a.passed(at + i));
+                  p[i] = kept * p[i] - a.step * m[i] / deviation;
                 }
                 store(param + at, left, wide, p);
                 store(first + at, left, wide, m);

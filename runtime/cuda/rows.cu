@@ -127,10 +127,11 @@ template <typename T>
 void swiglu_gradient(const Lane& lane, const SwigluBackward& op) {
   constexpr int N = kLanes<T>;
   const std::int64_t width = op.dy.shape[1];
-  const bool wide = is_wide(width, op.gate_up, op.dy, op.dgate_up);
+  const bool wide = is_wide(width, op.gate_up, op.dy, op.dgate_up, op.y);
   const T* in = data_of<T>(op.gate_up);
   const T* dy = data_of<T>(op.dy);
   T* out = data_of<T>(op.dgate_up);
+  T* y = data_of<T>(op.y);
   for_rows<N>(
       lane.stream, op.dy.shape[0], width,
       [=] __device__(std::int64_t r, std::int64_t c, std::int64_t left) {
@@ -138,17 +139,20 @@ void swiglu_gradient(const Lane& lane, const SwigluBackward& op) {
         float g[N];
         float u[N];
         float d[N];
+        float made[N];
         load(in + at, left, wide, g);
         load(in + at + width, left, wide, u);
         load(dy + r * width + c, left, wide, d);
 #pragma unroll
         for (int i = 0; i < N; ++i) {
           const float s = logistic(g[i]);
+          made[i] = u[i] * (g[i] * s);
           u[i] = d[i] * u[i] * (s + g[i] * s * (1.0F - s));
           d[i] = d[i] * g[i] * s;
         }
         store(out + at, left, wide, u);
         store(out + at + width, left, wide, d);
+        if (y != nullptr) store(y + r * width + c, left, wide, made);
       });
   check_launch("swiglu_backward");
 }

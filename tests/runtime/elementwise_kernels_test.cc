@@ -32,6 +32,24 @@ TEST_F(ElementwiseKernels, SwigluMatchesTheReferenceAndItsGradient) {
   expect_gradient("gate_up", in64, in, loss);
 }
 
+TEST_F(ElementwiseKernels, SwigluBackwardGivesTheOutputAgain) {
+  for (const std::int64_t width : {131, 1024, 2051}) {
+    Singles in = normal({kTokens, 2 * width});
+    Singles dy = normal({kTokens, width});
+    Singles y({kTokens, width});
+    Singles want({kTokens, 2 * width});
+    lab(&Kernels::swiglu_forward, SwigluForward{.gate_up = in, .y = y});
+    lab(&Kernels::swiglu_backward,
+        SwigluBackward{.dy = dy, .gate_up = in, .dgate_up = want});
+
+    lab(&Kernels::swiglu_backward,
+        SwigluBackward{.dy = dy, .gate_up = in, .dgate_up = in, .y = dy});
+
+    EXPECT_EQ(dy.data, y.data);
+    EXPECT_EQ(in.data, want.data);
+  }
+}
+
 TEST_F(ElementwiseKernels, GeluHoldsOverTheWholeRange) {
   Singles x({4001});
   for (std::size_t i = 0; i < x.data.size(); ++i) {

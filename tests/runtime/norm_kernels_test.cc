@@ -100,6 +100,43 @@ TEST_P(NormKernels, DifferentiateWithTheResidualInPlace) {
   }
 }
 
+TEST_P(NormKernels, SumTheResidualAndItsGradientOnTheWay) {
+  lab(&Kernels::norm_forward, forward());
+  Singles dx = residual;
+  Singles dweight({kWidth});
+  Singles dbias({kWidth});
+  Singles partials(norm_partials(kTokens, kWidth));
+  Singles residual_sums = weight;
+  Singles dx_sums = bias;
+  NormBackward op{.kind = GetParam(),
+                  .dy = dy,
+                  .x = sum,
+                  .stats = stats,
+                  .weight = weight,
+                  .residual = dx,
+                  .dx = dx,
+                  .dweight = dweight,
+                  .dbias = bias_or_none(dbias),
+                  .partials = partials};
+  op.residual_sums = residual_sums;
+  op.dx_sums = dx_sums;
+  const auto sums_of = [](const Singles& rows) {
+    std::vector<double> sums(kWidth);
+    for (std::size_t i = 0; i < rows.data.size(); ++i) {
+      sums[i % kWidth] += static_cast<double>(rows.data[i]);
+    }
+    return sums;
+  };
+
+  lab(&Kernels::norm_backward, op);
+
+  EXPECT_LT(relative_error(residual_sums.data, sums_of(residual)), 1e-5);
+  EXPECT_LT(relative_error(dx_sums.data, sums_of(dx)), 1e-5);
+
+  op.residual = {};
+  EXPECT_THROW(lab(&Kernels::norm_backward, op), Error);
+}
+
 TEST_P(NormKernels, GiveTheSameBitsOnAnyNumberOfThreads) {
   expect_same_bits([&](Lab& body) {
     Singles dx({kTokens, kWidth});

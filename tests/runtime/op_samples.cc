@@ -103,6 +103,8 @@ void OpSamples::add_norm() {
     backward.dbias = f32({kIn});
     backward.partials = f32(norm_partials(kTokens, kIn));
     backward.accumulate = accumulate;
+    backward.residual_sums = f32({kIn});
+    backward.dx_sums = f32({kIn});
     ops_.push_back(backward);
   }
 }
@@ -122,7 +124,7 @@ void OpSamples::add_rows() {
   const Shape rows{kTokens, kIn};
   ops_.push_back(SwigluForward{f32({kTokens, 2 * kIn}), f32(rows)});
   ops_.push_back(SwigluBackward{f32(rows), f32({kTokens, 2 * kIn}),
-                                f32({kTokens, 2 * kIn})});
+                                f32({kTokens, 2 * kIn}), f32(rows)});
   ops_.push_back(Gelu{f32(rows), f32(rows)});
   ops_.push_back(EmbeddingForward{indices(kTokens, kVocab), f32({kVocab, kIn}),
                                   f32({6, kIn}), f32(rows), kDropout,

@@ -117,7 +117,8 @@ TEST_F(OperandsOnTheCpu, BelongToTheVerbOfTheirName) {
 
 template <typename Op>
 std::size_t views_in() {
-  return sizeof(Op) / sizeof(TensorView);
+  const bool switches = std::is_same_v<Op, AdamW>;
+  return (sizeof(Op) - (switches ? sizeof(Switches) : 0)) / sizeof(TensorView);
 }
 
 TEST(Operands, AreEveryViewThatAnOperationHas) {
@@ -128,7 +129,8 @@ TEST(Operands, AreEveryViewThatAnOperationHas) {
     visit_operands(op, [&](const ConstOperand& operand) {
       declared[name_of(op)].insert(operand.name);
     });
-    // Everything else in these structures together is smaller than a view.
+    // Everything else in these structures together, but for switches, is
+    // smaller than a view.
     held[name_of(op)] = std::visit(
         [](const auto& which) {
           return views_in<std::decay_t<decltype(which)>>();

@@ -91,6 +91,48 @@ TEST_F(OptimizerKernels, StepAsAdamW) {
   EXPECT_EQ(p.data, kept);
 }
 
+// As parts that each decay or do not.
+TEST_F(OptimizerKernels, SwitchDecayWhereItIsTold) {
+  const std::int64_t n = 70001;
+  Singles p = normal({n});
+  Singles g = normal({n});
+  Singles m = normal({n});
+  Singles v = normal({n});
+  for (float& x : v.data) x *= x;
+  AdamW op{.param = p, .grad = g, .m = m, .v = v, .factor = factor};
+  op.lr = 0.01F;
+  op.decay = 0.1F;
+  factor.data[0] = 1.0F;
+  Singles want_p = p;
+  Singles want_m = m;
+  Singles want_v = v;
+  const std::int64_t ends[] = {0, 5, 32768, 69999, n};
+  op.decays = {{-7, 0, 5, 32768, 69999, n + 3}, 6};
+  for (int i = 0; i < 4; ++i) {
+    const Shape shape{ends[i + 1] - ends[i]};
+    const auto part = [&](Singles& whole) {
+      return TensorView(whole).part(ends[i], shape);
+    };
+    AdamW run{.param = part(want_p),
+              .grad = part(g),
+              .m = part(want_m),
+              .v = part(want_v),
+              .factor = factor};
+    run.lr = op.lr;
+    run.decay = i % 2 == 0 ? op.decay : 0.0F;
+    lab(&Kernels::adamw, run);
+  }
+
+  lab(&Kernels::adamw, op);
+
+  EXPECT_EQ(p.data, want_p.data);
+  EXPECT_EQ(m.data, want_m.data);
+  EXPECT_EQ(v.data, want_v.data);
+
+  op.decays.at[1] = 6;
+  EXPECT_THROW(lab(&Kernels::adamw, op), Error);
+}
+
 TEST_F(OptimizerKernels, FillNormalsThatDependOnTheElementOnly) {
   const std::int64_t n = 100001;
   Singles whole({n});

@@ -55,8 +55,9 @@ class WideLab {
 // Operands that are f32 whatever the activations are.
 bool stays_f32(const std::string& name) {
   static const std::set<std::string> kNames = {
-      "dw",     "dbias", "dweight",    "stats",  "lse",    "partials", "loss",
-      "losses", "drows", "dpositions", "dtable", "finite", "scratch"};
+      "residual_sums", "dx_sums",    "dw",       "dbias",  "dweight",
+      "stats",         "lse",        "partials", "loss",   "losses",
+      "drows",         "dpositions", "dtable",   "finite", "scratch"};
   return kNames.contains(name);
 }
 
@@ -263,6 +264,7 @@ TEST(Widening, WorksInPlaceWhereTheOperationDoes) {
                                    {"norm_backward", "dx", "residual"},
                                    {"norm_backward", "dx", "dy"},
                                    {"swiglu_backward", "dgate_up", "gate_up"},
+                                   {"swiglu_backward", "y", "dy"},
                                    {"dropout", "y", "x"}};
   const OpSamples samples;
   for (const InPlace& each : cases) {

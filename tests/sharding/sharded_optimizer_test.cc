@@ -79,16 +79,42 @@ std::vector<std::int64_t> sizes(const std::vector<AdamW>& updates) {
   return all;
 }
 
-TEST(ShardedOptimizer, UpdatesNeighboursThatDecayAlikeTogether) {
+// Where decay is switched, as far as switches are used.
+std::vector<std::int64_t> switches(const AdamW& op) {
+  return {op.decays.at.begin(), op.decays.at.begin() + op.decays.count};
+}
+
+TEST(ShardedOptimizer, UpdatesAUnitAtOnceAndSwitchesDecayWithin) {
   const Model model = mixed_model();
   PretendRank rank(model, 0, DType::kF32);
 
   const std::vector<AdamW> updates = rank.updates();
 
-  EXPECT_EQ(sizes(updates), (std::vector<std::int64_t>{128, 132, 10}));
-  EXPECT_EQ(updates[0].decay, 0.0F);
-  EXPECT_EQ(updates[1].decay, AdamWOptions{}.weight_decay);
-  EXPECT_EQ(updates[2].decay, 0.0F);
+  ASSERT_EQ(sizes(updates), (std::vector<std::int64_t>{330}));
+  EXPECT_EQ(updates[0].decay, AdamWOptions{}.weight_decay);
+  EXPECT_EQ(switches(updates[0]), (std::vector<std::int64_t>{0, 128, 320}));
+}
+
+// A vector and a matrix in turn, more often than one update has switches for.
+TEST(ShardedOptimizer, UpdatesInSeveralPartsWhatSwitchesTooOften) {
+  std::vector<ParameterSpec> specs;
+  for (int i = 0; i < Switches::kMost; ++i) {
+    const std::string name = std::to_string(i);
+    specs.push_back(vector_of("v" + name, 64));
+    specs.push_back(matrix("m" + name, 8, 8));
+  }
+  const Model model(declared({specs}));
+  PretendRank rank(model, 0, DType::kF32);
+
+  const std::vector<AdamW> updates = rank.updates();
+
+  const std::int64_t each = std::int64_t{64} * Switches::kMost;
+  ASSERT_EQ(sizes(updates), (std::vector<std::int64_t>{each, each}));
+  for (const AdamW& op : updates) {
+    ASSERT_EQ(op.decays.count, Switches::kMost);
+    EXPECT_EQ(op.decays.at[0], 0);
+    EXPECT_EQ(op.decays.at[Switches::kMost - 1], each - 64);
+  }
 }
 
 // 384 elements in six pieces, of which the first three are this rank's.
@@ -99,7 +125,8 @@ TEST(ShardedOptimizer, UpdatesOnlyWhatIsItsOwn) {
 
     const std::vector<AdamW> updates = rank.updates();
 
-    EXPECT_EQ(sizes(updates), (std::vector<std::int64_t>{128, 64})) << stage;
+    ASSERT_EQ(sizes(updates), (std::vector<std::int64_t>{192})) << stage;
+    EXPECT_EQ(switches(updates[0]), (std::vector<std::int64_t>{0, 128, 320}));
   }
 }
 
@@ -117,7 +144,7 @@ TEST(ShardedOptimizer, WritesBf16WeightsBesideTheirMasters) {
     EXPECT_EQ(op.copy.shape, op.param.shape);
     EXPECT_EQ(2 * copy, master);
   }
-  EXPECT_EQ(updates.size(), 3U);
+  EXPECT_EQ(updates.size(), 1U);
 }
 
 }  // namespace

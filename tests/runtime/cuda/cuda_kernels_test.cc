@@ -74,6 +74,11 @@ TEST_P(CudaKernels, ComputeNormBackward) {
         expect_agreement(op);
         op.dx = accumulate ? op.dy : op.residual;
         expect_agreement(op);
+        op.dx = op.residual = normal(rows);
+        op.dx_sums = sums();
+        expect_agreement(op);
+        op.residual_sums = sums();
+        expect_agreement(op);
       }
     }
   }
@@ -92,6 +97,11 @@ TEST_P(CudaKernels, ComputeRotarySwigluGeluAddCastAndDropout) {
     expect_agreement(
         SwigluBackward{normal(rows), gate_up, poison(gate_up.shape)});
     expect_agreement(SwigluBackward{normal(rows), gate_up, gate_up});
+    const TensorView dy = normal(rows);
+    expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
+                                    poison(gate_up.shape), poison(rows)});
+    expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
+                                    poison(gate_up.shape), dy});
     expect_agreement(Gelu{normal(rows), poison(rows)});
     expect_agreement(Add{normal(rows), normal(rows)});
     expect_agreement(Cast{normal(rows), poison(rows)});
@@ -151,7 +161,7 @@ TEST_P(CudaF32Kernels, ComputeScatterRows) {
 
 TEST_P(CudaF32Kernels, ComputeTheNormAndTheFactorOfClipping) {
   for (const std::int64_t n : {1, 1000, 200001}) {
-    for (const std::int64_t chunk : {4096, 16, 7}) {
+    for (const std::int64_t chunk : {65536, 9664, 1792, 16, 7}) {
       const SquaredNorm op{
           normal({n}), poison({(n + chunk - 1) / chunk}, DType::kF64), chunk};
       expect_agreement(op);
@@ -176,6 +186,10 @@ TEST_P(CudaF32Kernels, ComputeAdamWWithItsCopy) {
     op.bias2 = 0.001F;
     expect_agreement(op);
     op.copy = poison({n}, DType::kBF16);
+    expect_agreement(op);
+    op.decay = 30.0F;  // so that it shows where there is any
+    op.decays = {{-4, 0, 2, 9, 64, 1000, 99999, n}, 8};
+    std::sort(op.decays.at.begin(), op.decays.at.begin() + 8);
     expect_agreement(op);
     op.factor.as<float>()[0] = std::numeric_limits<float>::quiet_NaN();
     expect_agreement(op);

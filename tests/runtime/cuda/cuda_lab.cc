@@ -13,8 +13,9 @@ namespace cairn {
 namespace {
 
 const std::set<std::string> kAlwaysF32 = {
-    "stats",  "dweight", "dbias",      "partials", "dw",     "lse",    "drows",
-    "losses", "loss",    "dpositions", "norm",     "factor", "scratch"};
+    "residual_sums", "dx_sums",    "stats", "dweight", "dbias",
+    "partials",      "dw",         "lse",   "drows",   "losses",
+    "loss",          "dpositions", "norm",  "factor",  "scratch"};
 const std::set<std::string> kScratch = {"logits", "scratch"};
 
 std::uint16_t to_bf16(float value) {

@@ -107,6 +107,7 @@ void CudaProducts::compare_heads() {
   compare_head(200, {130, 50264}, 50257, 96);
   compare_head(70, {32, 50304}, 50304, 48);
   compare_head(9, {9, 128256}, 128256, 40);
+  compare_head(9, {9, 65008}, 65003, 40);
 }
 
 TEST_P(CudaProducts, ComputeLinearForward) {
