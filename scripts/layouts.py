@@ -14,6 +14,7 @@ weights are compared to the bit; the first difference ends the script with 1.
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
@@ -22,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -74,6 +76,28 @@ class Failure(Exception):
 
 class NoDevice(Exception):
     """What ends the script with 77."""
+
+
+class Seats:
+    """So many ranks run at a time; a run of more than that runs alone."""
+
+    def __init__(self, number):
+        self.number = number
+        self.free = number
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, ranks):
+        ranks = min(ranks, self.number)
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= ranks)
+            self.free -= ranks
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += ranks
+                self.changed.notify_all()
 
 
 def every_layout():
@@ -224,6 +248,7 @@ def jobs_of(layouts, with_mpi):
 
 def run_all(bench, layouts, args):
     keys = sorted({(layout.data, layout.tied) for layout in layouts})
+    seats = Seats(args.jobs)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         measures = dict(zip(keys, pool.map(
             lambda key: bench.run(f"one-rank-{key[0]}-{key[1]}",
@@ -232,7 +257,8 @@ def run_all(bench, layouts, args):
         def work(job):
             layout, launcher, launch = job
             name = "-".join(map(str, layout)) + "-" + launcher
-            return bench.run(name, settings(layout), launch)
+            with seats.taken(layout.pipeline * layout.data):
+                return bench.run(name, settings(layout), launch)
 
         jobs = list(jobs_of(layouts, args.mpi))
         print(row([*Layout._fields, "launcher", "seconds", "weights"]))
@@ -263,7 +289,7 @@ def arguments():
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--cairn", default=ROOT / "build/launcher/cairn")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(),
-                        help="runs at a time")
+                        help="ranks that run at a time")
     args = parser.parse_args()
     args.cairn = str(pathlib.Path(args.cairn).resolve())
     if not os.access(args.cairn, os.X_OK):

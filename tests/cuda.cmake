@@ -32,7 +32,7 @@ if(CAIRN_HAS_CUDA)
   if(TARGET cairn AND MPI_CXX_FOUND)
     add_test(NAME cuda.layouts
       COMMAND Python3::Interpreter -B ${PROJECT_SOURCE_DIR}/scripts/layouts.py
-        --mpi --device cuda --jobs 1 --cairn $<TARGET_FILE:cairn>)
+        --mpi --device cuda --cairn $<TARGET_FILE:cairn>)
   endif()
 else()
   add_test(NAME cuda.suite
