@@ -5,6 +5,7 @@
     scripts/layouts.py --all       every layout
     scripts/layouts.py --mpi       each as threads, then as processes by mpirun
     scripts/layouts.py --device cuda   on CUDA devices, which ranks may share
+    scripts/layouts.py --device cuda --mpi --ranks 2   on two devices, by NCCL
 
 Pipeline depth, schedule, ZeRO stage, activations and launcher must not change
 the numbers at a given data degree D. The measure is a run on one rank that sums
@@ -36,6 +37,7 @@ CHOICES = {
     "schedule": ("1f1b", "gpipe", "interleaved", "zb-h1"),
     "stage": (0, 1, 2, 3),
     "activations": ("keep", "cheap", "attention", "boundary"),
+    "precision": ("fp32", "bf16"),
     "tied": ("true", "false"),
 }
 Layout = collections.namedtuple("Layout", CHOICES)
@@ -100,8 +102,10 @@ class Seats:
                 self.changed.notify_all()
 
 
-def every_layout():
-    return list(map(Layout._make, itertools.product(*CHOICES.values())))
+def every_layout(ranks):
+    every = map(Layout._make, itertools.product(*CHOICES.values()))
+    return [layout for layout in every
+            if layout.pipeline * layout.data <= ranks]
 
 
 def pairs(layout):
@@ -131,13 +135,19 @@ def settings(layout):
             f"parallel.chunks={chunks}",
             f"sharding.stage={layout.stage}",
             f"memory.activations={layout.activations}",
+            f"train.precision={layout.precision}",
             f"model.tied={layout.tied}"]
 
 
-def measure_settings(data, tied):
+def measure_of(layout):
+    """What a layout shares with the run on one rank that it is compared to."""
+    return layout.data, layout.precision, layout.tied
+
+
+def measure_settings(data, precision, tied):
     """One rank that adds up what `data` ranks would, in their order."""
     return [f"parallel.gradient_groups={data}", "memory.activations=keep",
-            f"model.tied={tied}"]
+            f"train.precision={precision}", f"model.tied={tied}"]
 
 
 def mpirun(ranks):
@@ -247,11 +257,11 @@ def jobs_of(layouts, with_mpi):
 
 
 def run_all(bench, layouts, args):
-    keys = sorted({(layout.data, layout.tied) for layout in layouts})
+    keys = sorted(set(map(measure_of, layouts)))
     seats = Seats(args.jobs)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         measures = dict(zip(keys, pool.map(
-            lambda key: bench.run(f"one-rank-{key[0]}-{key[1]}",
+            lambda key: bench.run("-".join(map(str, ("one-rank", *key))),
                                   measure_settings(*key)), keys)))
 
         def work(job):
@@ -269,7 +279,7 @@ def run_all(bench, layouts, args):
                 print(row([*layout, launcher, f"{result.seconds:.2f}",
                            weights]), flush=True)
                 compare(f"{' '.join(settings(layout))} as {launcher}",
-                        measures[layout.data, layout.tied], result)
+                        measures[measure_of(layout)], result)
         except (Failure, NoDevice):
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -287,6 +297,8 @@ def arguments():
     parser.add_argument("--mpi", action="store_true",
                         help="each layout under mpirun as well")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--ranks", type=int, default=8,
+                        help="only layouts of at most so many ranks")
     parser.add_argument("--cairn", default=ROOT / "build/launcher/cairn")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(),
                         help="ranks that run at a time")
@@ -302,7 +314,9 @@ def arguments():
 
 def main():
     args = arguments()
-    layouts = every_layout() if args.all else cover(every_layout())
+    layouts = every_layout(args.ranks)
+    if not args.all:
+        layouts = cover(layouts)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cairn-layouts-"))
     start = time.monotonic()
     try:

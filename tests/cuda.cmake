@@ -33,6 +33,13 @@ if(CAIRN_HAS_CUDA)
     add_test(NAME cuda.layouts
       COMMAND Python3::Interpreter -B ${PROJECT_SOURCE_DIR}/scripts/layouts.py
         --mpi --device cuda --cairn $<TARGET_FILE:cairn>)
+    foreach(phase build compute channel reduction rank_0)
+      add_test(NAME cuda.train_tells_of_SIGKILL_in_nccl_${phase}
+        COMMAND Python3::Interpreter -B
+          ${CMAKE_CURRENT_SOURCE_DIR}/launcher/mpi/lost_rank.py
+          nccl_${phase} SIGKILL $<TARGET_FILE:cairn>
+          ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe)
+    endforeach()
   endif()
 else()
   add_test(NAME cuda.suite

@@ -55,13 +55,16 @@ class Together {
 
 NcclCommunicator::NcclCommunicator(const Group& group, ncclUniqueId id,
                                    Backend& backend, NcclWatch& watch,
+                                   NcclEndings& endings,
                                    const NcclOptions& options)
     : CheckedCommunicator(group),
       backend_(backend),
       watch_(watch),
       options_(options),
       owner_(backend.make_stream(group.name)),
-      handle_(group, id, options.timeout, [&watch] { return watch.cause(); }) {
+      handle_(
+          group, id, options.timeout, [&watch] { return watch.cause(); },
+          endings) {
   connect();
   watch_.add(*this);
 }

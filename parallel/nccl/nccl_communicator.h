@@ -31,7 +31,8 @@ namespace cairn {
 class NcclCommunicator final : public CheckedCommunicator, private Watched {
  public:
   NcclCommunicator(const Group& group, ncclUniqueId id, Backend& backend,
-                   NcclWatch& watch, const NcclOptions& options);
+                   NcclWatch& watch, NcclEndings& endings,
+                   const NcclOptions& options);
   ~NcclCommunicator() override;
 
   NcclCommunicator(const NcclCommunicator&) = delete;
