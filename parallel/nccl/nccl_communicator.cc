@@ -77,6 +77,8 @@ void NcclCommunicator::connect() {
   const Shape each{group().size()};
   const Tensor x(backend_.memory(), *owner_, Owner::kData, DType::kF32, each);
   const Tensor y(backend_.memory(), *owner_, Owner::kData, DType::kF32, each);
+  load_sums(DType::kF32);
+  load_sums(DType::kF64);
   native_ = static_cast<cudaStream_t>(cuda_place(*owner_).stream);
   exchange(x, 1, y);
   gather(x.view().part(group().rank, {1}), y);
@@ -105,6 +107,15 @@ void NcclCommunicator::connect() {
             cause.value_or("the members did not meet within " +
                            std::to_string(options_.timeout.count()) + " ms")));
   }
+}
+
+// A kernel is loaded when first launched. That may wait for whatever the device
+// has to do, and hold up the launches of the process's other ranks: here
+// nothing is under way yet that waits for another rank.
+void NcclCommunicator::load_sums(DType dtype) {
+  const Shape one{1};
+  const Tensor x(backend_.memory(), *owner_, Owner::kData, dtype, one);
+  cuda_sum_in_order(*owner_, x, 0, x, x);
 }
 
 void NcclCommunicator::enqueue(Stream& stream, const Operation& operation) {

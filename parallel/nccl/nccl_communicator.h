@@ -55,6 +55,7 @@ class NcclCommunicator final : public CheckedCommunicator, private Watched {
   void end(const std::string& cause) override;
 
   void connect();
+  void load_sums(DType dtype);
   void perform(Stream& stream, const Operation& operation);
   void gather(const TensorView& from, const TensorView& to);
   void scatter(Stream& stream, const TensorView& from, const TensorView& to);
