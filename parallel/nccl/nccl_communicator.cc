@@ -11,6 +11,7 @@ namespace cairn {
 namespace {
 
 constexpr std::size_t kScratchBytes = std::size_t{16} << 20;
+constexpr std::size_t kBarrierBytes = sizeof(float);
 constexpr std::size_t kSmallBytes = std::size_t{256} << 10;
 
 ncclDataType_t type_of(DType dtype) {
@@ -62,6 +63,9 @@ NcclCommunicator::NcclCommunicator(const Group& group, ncclUniqueId id,
       watch_(watch),
       options_(options),
       owner_(backend.make_stream(group.name)),
+      scratch_(backend.memory(),
+               options.in_rank_order ? kScratchBytes : kBarrierBytes,
+               Owner::kWorkspace, *owner_),
       handle_(
           group, id, options.timeout, [&watch] { return watch.cause(); },
           endings) {
@@ -211,14 +215,6 @@ void NcclCommunicator::perform(Stream& stream, const Operation& operation) {
       return handle_.settle("barrier");
     }
   }
-}
-
-TensorView NcclCommunicator::scratch(DType dtype, std::int64_t elements) {
-  if (scratch_.data() == nullptr) {
-    scratch_ =
-        Buffer(backend_.memory(), kScratchBytes, Owner::kWorkspace, *owner_);
-  }
-  return {scratch_.data(), dtype, {elements}};
 }
 
 void NcclCommunicator::gather(const TensorView& from, const TensorView& to) {

@@ -63,14 +63,18 @@ class NcclCommunicator final : public CheckedCommunicator, private Watched {
   void reduce_whole(Stream& stream, const TensorView& x);
   void exchange(const TensorView& from, std::int64_t stride,
                 const TensorView& parts);
-  TensorView scratch(DType dtype, std::int64_t elements);
+  TensorView scratch(DType dtype, std::int64_t elements) const {
+    return {scratch_.data(), dtype, {elements}};
+  }
   bool is_own(int member) const { return member == group().rank; }
 
   Backend& backend_;
   NcclWatch& watch_;
   NcclOptions options_;
   std::unique_ptr<Stream> owner_;  // in whose order scratch_ is taken
-  Buffer scratch_;                 // for sums in rank order, once there are any
+  // For sums in rank order, or a barrier alone. Taken before ranks wait for
+  // each other: a device that gives memory may first end what it has to do.
+  Buffer scratch_;
   std::mutex mutex_;
   NcclHandle handle_;              // guarded by mutex_, as is all below
   cudaStream_t native_ = nullptr;  // of the operation in the making
