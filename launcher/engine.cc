@@ -53,6 +53,7 @@ ShardingOptions Engine::sharding_options() const {
   }
   sharding.most_rows = most_rows(model_, options_);
   sharding.dtype = options_.dtype;
+  sharding.keep_gradients = options_.keep_gradients;
   return sharding;
 }
 

@@ -71,8 +71,8 @@ class Engine {
   // `number` is run again on `batch` with the weights as they are. Waits.
   std::string find_divergence(std::uint64_t number, const StepBatch& batch);
 
-  // A parameter, or the gradient of the last step, as f32, where this rank
-  // holds all of it; throws kBadArgument elsewhere. Waits.
+  // A parameter, or the gradient of the last step (with keep_gradients), as
+  // f32, where this rank holds all of it; throws kBadArgument elsewhere. Waits.
   std::vector<float> parameter(const std::string& name);
   std::vector<float> gradient(const std::string& name);
   // Given all of a parameter, keeps what this rank holds of it; throws

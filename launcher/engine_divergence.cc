@@ -177,6 +177,7 @@ std::string Engine::find_divergence(std::uint64_t number,
     Finder finder(*this);
     executor_.run(program(), &finder);
     parameters_.finish_reductions();
+    parameters_.restore();
     found = least(finder.found());
   }
   timeline_.take();

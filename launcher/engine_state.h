@@ -41,7 +41,8 @@ struct EngineOptions {
   // Of activations, their gradients and the weights that blocks compute with.
   // Masters of bf16 weights, weight gradients, moments and losses are f32.
   DType dtype = DType::kF32;
-  bool deterministic = true;  // as in BackendOptions
+  bool deterministic = true;    // as in BackendOptions
+  bool keep_gradients = false;  // of a step, for gradient(), until the next
   AdamWOptions adamw;
   ParallelOptions parallel;
 

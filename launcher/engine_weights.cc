@@ -116,6 +116,13 @@ std::vector<float> Engine::parameter(const std::string& name) {
 }
 
 std::vector<float> Engine::gradient(const std::string& name) {
+  if (!options_.keep_gradients) {
+    throw Error(Code::kBadArgument,
+                "reading the gradient of " + name +
+                    ": the optimizer lets gradients go as it updates; set "
+                    "EngineOptions::keep_gradients to keep them until the "
+                    "next step");
+  }
   return download(held(name, /*gradient=*/true));
 }
 

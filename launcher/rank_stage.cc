@@ -34,28 +34,37 @@ Shape RankStage::gradient_shape() const {
   return block(blocks() - 1).output_shape(context_.batch);
 }
 
-Call RankStage::forward_call(int index, int microbatch) {
-  const int block = model_index(index);
-  parameters_.parameters_of(block, weights_);
+// All but the parameters and what only one direction has.
+Call RankStage::call_for(int index, int microbatch) {
   Call call{*state_.kernels, *state_.stream, state_.memory};
   call.dtype = dtype();
   call.batch = context_.batch;
-  call.parameters = weights_;
   call.training = context_.training;
   call.deterministic = options_.deterministic;
   call.seed = options_.seed;
   call.first_sample = context_.first_sample +
                       static_cast<std::uint64_t>(microbatch) *
                           static_cast<std::uint64_t>(context_.batch.samples);
-  call.block = block;
+  call.block = model_index(index);
   call.targets = part(state_.targets, microbatch);
   call.loss = context_.losses.part(context_.training ? microbatch : 0, {1});
   call.logits = context_.logits;
   return call;
 }
 
+Call RankStage::forward_call(int index, int microbatch) {
+  Call call = call_for(index, microbatch);
+  parameters_.parameters_of(call.block, weights_);
+  call.parameters = weights_;
+  return call;
+}
+
 Call RankStage::backward_call(int index, int microbatch) {
-  Call call = forward_call(index, microbatch);
+  Call call = call_for(index, microbatch);
+  if (block(index).backward_reads_parameters()) {
+    parameters_.parameters_of(call.block, weights_);
+    call.parameters = weights_;
+  }
   const int group = microbatch / options_.group_microbatches();
   parameters_.gradients_of(call.block, group, gradients_);
   call.gradients = gradients_;

@@ -53,6 +53,7 @@ class RankStage final : public Stage {
     return static_cast<int>(blocks_.first) + index;
   }
   TensorView part(const Tensor& all, int microbatch) const;
+  Call call_for(int index, int microbatch);
 
   const Model& model_;
   const EngineOptions& options_;

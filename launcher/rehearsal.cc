@@ -1,5 +1,6 @@
 #include "launcher/rehearsal.h"
 
+#include <algorithm>
 #include <span>
 
 #include "launcher/engine.h"
@@ -36,23 +37,14 @@ struct Rehearsal::Rank {
         engine(*backend, *memory, *world, request.model, policy_named(policy),
                request.options) {}
 
-  // Everything that a run does to memory: two steps, an evaluation, the
-  // weights, a sample.
-  void rehearse(const PlanRequest& request) {
-    const auto tokens =
-        static_cast<std::size_t>(request.options.batch.tokens());
-    std::vector<std::int32_t> all(
-        tokens * static_cast<std::size_t>(request.options.microbatches));
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      // As many different ones as there can be.
-      all[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) %
-                                         request.model.vocab());
-    }
-    const auto one = std::span(all).first(tokens);
+  // The first step, and the one that is timed.
+  void begin(const PlanRequest& request) {
+    const std::vector<std::int32_t> all = tokens_of(request);
     engine.draw_weights();
     engine.step(0, {all, all}, 0.0F);
     const Traffic before = sent;
     const std::vector<SimKernel> earlier = machine.kernels();
+    mark = arena.high_water();
     engine.step(kTimedStep, {all, all}, 0.0F);
     step_kernels = machine.kernels();
     for (std::size_t k = 0; k < earlier.size(); ++k) {
@@ -62,11 +54,40 @@ struct Rehearsal::Rank {
                   [](const SimKernel& k) { return k.calls == 0; });
     for (auto& [group, bytes] : sent)
       step_sent[group] = bytes - before.at(group);
+  }
+
+  void step_again(const PlanRequest& request, std::uint64_t number) {
+    const std::vector<std::int32_t> all = tokens_of(request);
+    mark = arena.high_water();
+    engine.step(number, {all, all}, 0.0F);
+  }
+
+  // What a run does to memory between steps: an evaluation, the weights, a
+  // sample.
+  void look(const PlanRequest& request) {
+    const std::vector<std::int32_t> all = tokens_of(request);
+    const BatchShape& batch = request.options.batch;
+    const auto one =
+        std::span(all).first(static_cast<std::size_t>(batch.tokens()));
     engine.evaluate(one, one);
     engine.visit_weights([](const ParameterSpec&, const TensorView&) {});
     if (!request.samples_text) return;
-    engine.logits(
-        one.first(static_cast<std::size_t>(request.options.batch.sequence)));
+    engine.logits(one.first(static_cast<std::size_t>(batch.sequence)));
+  }
+
+  // Whether the last step, or what came after it, took more than was taken
+  // before. Once none does, a run can go on for ever.
+  bool grew() const { return arena.high_water() > mark; }
+
+  // Of a step; as many different ones as there can be.
+  static std::vector<std::int32_t> tokens_of(const PlanRequest& request) {
+    std::vector<std::int32_t> all(static_cast<std::size_t>(
+        request.options.batch.tokens() * request.options.microbatches));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      all[i] = static_cast<std::int32_t>(static_cast<std::int64_t>(i) %
+                                         request.model.vocab());
+    }
+    return all;
   }
 
   SimMachine& machine;
@@ -81,6 +102,7 @@ struct Rehearsal::Rank {
   Ledger ledger;
   std::unique_ptr<MemoryResource> memory;
   Engine engine;
+  std::size_t mark = 0;  // of the arena, before the last step
 };
 
 Rehearsal::Rehearsal(const PlanRequest& request, const std::string& policy,
@@ -96,7 +118,17 @@ Rehearsal::Rehearsal(const PlanRequest& request, const std::string& policy,
   for (int place = 0; place < request.options.parallel.pipeline; ++place) {
     ranks_.push_back(std::make_unique<Rank>(machine_, request, policy,
                                             mesh.at(0, "pp", place)));
-    ranks_.back()->rehearse(request);
+    ranks_.back()->begin(request);
+    ranks_.back()->look(request);
+  }
+  const auto grew = [](const auto& rank) { return rank->grew(); };
+  // Two steps' outcomes are kept, by odd and even numbers: the timed one stays.
+  for (std::uint64_t step = kTimedStep + 1;
+       std::any_of(ranks_.begin(), ranks_.end(), grew); step += 2) {
+    for (const auto& rank : ranks_) {
+      rank->step_again(request, step);
+      rank->look(request);
+    }
   }
   machine_.solve();
 }

@@ -25,20 +25,48 @@ Arena::Arena(MemoryResource& upstream, std::size_t size, Stream& stream)
 }
 
 void* Arena::allocate(std::size_t bytes, Owner owner, Stream& stream) {
-  require(streams_.size() < kMaxStreams, "an arena serves under 64 streams");
-  bit_of(stream);
-  reserve_holes(live_ + 1);
+  prepare_for(stream);
   const std::size_t wanted = taken(bytes);
   if (wanted < bytes) refuse(bytes, owner);
   const auto hole = hole_for(wanted);
   if (hole == holes_.end()) refuse(bytes, owner);
+  return take(hole, wanted, stream);
+}
+
+void* Arena::allocate_at(void* address, std::size_t bytes, Owner owner,
+                         Stream& stream) {
+  prepare_for(stream);
+  const auto offset = static_cast<std::size_t>(
+      static_cast<std::byte*>(address) - block_.data());
+  const auto hole = hole_at(offset, taken(bytes));
+  if (hole == holes_.end()) return allocate(bytes, owner, stream);
+  return take(hole, taken(bytes), stream);
+}
+
+// The first bytes of a hole.
+void* Arena::take(std::vector<Run>::iterator hole, std::size_t bytes,
+                  Stream& stream) {
   wait_for_givers(hole->givers, stream);
   const std::size_t offset = hole->offset;
-  hole->offset += wanted;
-  hole->bytes -= wanted;
+  hole->offset += bytes;
+  hole->bytes -= bytes;
   if (hole->bytes == 0) holes_.erase(hole);
   ++live_;
   return block_.data() + offset;
+}
+
+// The hole that has the run, cut so that it begins there, or end().
+std::vector<Arena::Run>::iterator Arena::hole_at(std::size_t offset,
+                                                 std::size_t bytes) {
+  auto hole = std::find_if(holes_.begin(), holes_.end(), [&](const Run& run) {
+    return run.offset <= offset && offset + bytes <= run.offset + run.bytes;
+  });
+  if (hole == holes_.end() || hole->offset == offset) return hole;
+  Run before = *hole;
+  before.bytes = offset - before.offset;
+  hole->offset = offset;
+  hole->bytes -= before.bytes;
+  return holes_.insert(hole, before) + 1;
 }
 
 void Arena::deallocate(void* address, std::size_t bytes, Owner /*owner*/,
@@ -111,9 +139,12 @@ std::size_t Arena::tail_bytes() const {
 }
 
 // There is at most a hole on either side of each allocation, and deallocate
-// inserts one before it joins them: with this room it cannot run out of it.
-void Arena::reserve_holes(std::size_t live) {
-  const std::size_t wanted = live + 2;
+// inserts one before it joins them: with this room for one allocation more it
+// cannot run out of it.
+void Arena::prepare_for(Stream& stream) {
+  require(streams_.size() < kMaxStreams, "an arena serves under 64 streams");
+  bit_of(stream);
+  const std::size_t wanted = live_ + 3;
   if (holes_.capacity() < wanted) holes_.reserve(2 * wanted);
 }
 

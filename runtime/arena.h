@@ -2,7 +2,9 @@
 // it: best fit among the holes below the high-water mark, lowest address first
 // among equals; only when none fits does the mark rise. So the same calls give
 // the same offsets in an arena of any size, and a rehearsal in an endless one
-// places the buffers of a real one of exactly high_water() bytes.
+// places the buffers of a real one of exactly high_water() bytes. Calls that
+// end with the same bytes given out, and do not raise the mark, can be repeated
+// for ever.
 //
 // Memory that one stream gave back may be given to another: the arena then
 // makes the taker wait for the giver. Streams must outlive the arena's use of
@@ -24,6 +26,8 @@ class Arena final : public MemoryResource {
   Arena(MemoryResource& upstream, std::size_t size, Stream& stream);
 
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
+  void* allocate_at(void* address, std::size_t bytes, Owner owner,
+                    Stream& stream) override;
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 
@@ -41,11 +45,14 @@ class Arena final : public MemoryResource {
     std::uint64_t givers = 0;
   };
 
+  void* take(std::vector<Run>::iterator hole, std::size_t bytes,
+             Stream& stream);
+  std::vector<Run>::iterator hole_at(std::size_t offset, std::size_t bytes);
   std::vector<Run>::iterator hole_for(std::size_t bytes);
   std::vector<Run>::iterator best_fit(std::size_t bytes);
   std::vector<Run>::iterator last_with_tail(std::size_t bytes);
   std::size_t tail_bytes() const;
-  void reserve_holes(std::size_t live);
+  void prepare_for(Stream& stream);
   [[noreturn]] void refuse(std::size_t bytes, Owner owner) const;
   void wait_for_givers(std::uint64_t givers, Stream& taker);
   std::uint64_t bit_of(Stream& stream) noexcept;

@@ -59,8 +59,9 @@ struct Compute {
   Stream& stream;
   Kernels& kernels;
 
-  Tensor make(Owner owner, DType dtype, const Shape& shape) const {
-    return {memory, stream, owner, dtype, shape};
+  Tensor make(Owner owner, DType dtype, const Shape& shape,
+              std::byte* at = nullptr) const {
+    return {memory, stream, owner, dtype, shape, at};
   }
 };
 

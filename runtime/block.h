@@ -150,6 +150,10 @@ class Block {
   // Both halves at once.
   Tensor backward(const Call& call, Tensor dy, Saved saved) const;
 
+  // Whether rebuild or either half of backward reads the parameters. If not,
+  // they may be gone by then.
+  virtual bool backward_reads_parameters() const { return true; }
+
   // Floating-point operations of one forward, matrix products and attention
   // only (causal attention at half the square).
   virtual double flops(const BatchShape& batch) const = 0;

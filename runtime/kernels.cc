@@ -20,7 +20,11 @@ Shape head_logits(std::int64_t tokens, std::int64_t vocab, DType dtype) {
   const std::int64_t fit =
       budget_bytes / width / static_cast<std::int64_t>(size_of(dtype));
   std::int64_t most = std::max(fit / unit, std::int64_t{1}) * unit;
-  if (half) most = std::min<std::int64_t>(most, 8192);
+  if (half) {
+    // A quarter of the tokens, so that logits do not make the peak, but enough
+    // rows for products at full rate.
+    most = std::min(most, std::clamp<std::int64_t>(tokens / 4, 2048, 8192));
+  }
   // Even chunks: a short last one would run its products at a poor rate.
   const std::int64_t chunks =
       std::max<std::int64_t>((tokens + most - 1) / most, 1);

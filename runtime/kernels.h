@@ -212,8 +212,9 @@ struct HeadLoss {
   bool accumulate = false;
 };
 // The logits that blocks give. f32: at most 64 MiB, or 32 tokens. bf16, the
-// type of devices that are fast at large products of aligned rows: as many as
-// 8192 tokens and 2 GiB, or 128 tokens, in rows of a multiple of 8.
+// type of devices that are fast at large products of aligned rows: a quarter of
+// the tokens, from 2048 to 8192 of them and at most 2 GiB (or 128 tokens), in
+// rows of a multiple of 8.
 Shape head_logits(std::int64_t tokens, std::int64_t vocab, DType dtype);
 
 // partials[i] = the sum of squares of the i-th `chunk` elements of x.
@@ -239,7 +240,8 @@ struct ClipFactor {
 // AdamW (Loshchilov and Hutter, 2019) on one tensor, decoupled decay:
 //   g = factor * grad;  m, v as in Adam;
 //   p = p - lr * decay * p - lr * (m / bias1) / (sqrt(v / bias2) + epsilon).
-// Does nothing when factor is NaN. `copy`, if given, gets p in its own type.
+// When factor is NaN, param, m and v stay as they are. `copy`, if given, gets p
+// in its own type either way.
 struct AdamW {
   TensorView param;   // f32
   TensorView grad;    // f32

@@ -6,6 +6,18 @@ namespace cairn {
 
 void* Ledger::allocate(std::size_t bytes, Owner owner, Stream& stream) {
   void* address = upstream_.allocate(bytes, owner, stream);
+  count(bytes, owner);
+  return address;
+}
+
+void* Ledger::allocate_at(void* address, std::size_t bytes, Owner owner,
+                          Stream& stream) {
+  void* given = upstream_.allocate_at(address, bytes, owner, stream);
+  count(bytes, owner);
+  return given;
+}
+
+void Ledger::count(std::size_t bytes, Owner owner) {
   ++allocations_;
   std::size_t& now = now_[index(owner)];
   now += padded(bytes);
@@ -15,7 +27,6 @@ void* Ledger::allocate(std::size_t bytes, Owner owner, Stream& stream) {
     total_peak_ = total_;
     at_total_peak_ = now_;
   }
-  return address;
 }
 
 void Ledger::deallocate(void* address, std::size_t bytes, Owner owner,

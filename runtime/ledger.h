@@ -20,6 +20,8 @@ class Ledger final : public MemoryResource {
   explicit Ledger(MemoryResource& upstream) : upstream_(upstream) {}
 
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
+  void* allocate_at(void* address, std::size_t bytes, Owner owner,
+                    Stream& stream) override;
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 
@@ -33,6 +35,7 @@ class Ledger final : public MemoryResource {
   std::uint64_t allocations() const { return allocations_; }
 
  private:
+  void count(std::size_t bytes, Owner owner);
   static std::size_t index(Owner owner) {
     return static_cast<std::size_t>(owner);
   }

@@ -25,10 +25,12 @@ const char* name_of(Owner owner) {
 }
 
 Buffer::Buffer(MemoryResource& memory, std::size_t bytes, Owner owner,
-               Stream& stream)
+               Stream& stream, std::byte* at)
     : memory_(&memory),
       stream_(&stream),
-      data_(static_cast<std::byte*>(memory.allocate(bytes, owner, stream))),
+      data_(static_cast<std::byte*>(
+          at == nullptr ? memory.allocate(bytes, owner, stream)
+                        : memory.allocate_at(at, bytes, owner, stream))),
       bytes_(bytes),
       owner_(owner) {}
 

@@ -49,6 +49,14 @@ class MemoryResource {
   // Throws kOutOfMemory, saying what was asked for and what there was.
   virtual void* allocate(std::size_t bytes, Owner owner, Stream& stream) = 0;
 
+  // The same, at `address`, which the resource had given out for as many bytes
+  // and got back; where it cannot, anywhere. So what goes and comes again in
+  // each step finds each step the same.
+  virtual void* allocate_at(void* /*address*/, std::size_t bytes, Owner owner,
+                            Stream& stream) {
+    return allocate(bytes, owner, stream);
+  }
+
   // `bytes` and `owner` as they were given to allocate.
   virtual void deallocate(void* address, std::size_t bytes, Owner owner,
                           Stream& stream) noexcept = 0;
@@ -59,8 +67,9 @@ class MemoryResource {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(MemoryResource& memory, std::size_t bytes, Owner owner,
-         Stream& stream);
+  // `at`, if given, is for allocate_at.
+  Buffer(MemoryResource& memory, std::size_t bytes, Owner owner, Stream& stream,
+         std::byte* at = nullptr);
   ~Buffer();
 
   Buffer(const Buffer&) = delete;

@@ -26,10 +26,10 @@ TensorView TensorView::part(std::int64_t first, const Shape& new_shape) const {
 }
 
 Tensor::Tensor(MemoryResource& memory, Stream& stream, Owner owner, DType dtype,
-               const Shape& shape) {
+               const Shape& shape, std::byte* at) {
   const std::size_t bytes =
       static_cast<std::size_t>(shape.elements()) * size_of(dtype);
-  buffer_ = std::make_shared<Buffer>(memory, bytes, owner, stream);
+  buffer_ = std::make_shared<Buffer>(memory, bytes, owner, stream, at);
   view_ = {buffer_->data(), dtype, shape};
 }
 

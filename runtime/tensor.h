@@ -43,8 +43,9 @@ struct TensorView {
 class Tensor {
  public:
   Tensor() = default;
+  // `at`, if given, is where such a tensor lay before; see allocate_at.
   Tensor(MemoryResource& memory, Stream& stream, Owner owner, DType dtype,
-         const Shape& shape);
+         const Shape& shape, std::byte* at = nullptr);
   // A tensor over bytes that somebody else owns and that outlive it.
   static Tensor borrowed(const TensorView& view);
 

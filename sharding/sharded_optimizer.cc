@@ -63,9 +63,11 @@ void ShardedOptimizer::step(std::uint64_t number, float lr) {
   op.epsilon = options_.epsilon;
   op.bias1 = static_cast<float>(1 - std::pow(double{options_.beta1}, t));
   op.bias2 = static_cast<float>(1 - std::pow(double{options_.beta2}, t));
-  for (std::size_t i = 0; i < moments_.size(); ++i) {
+  for (const std::size_t i : parameters_.update_order()) {
+    ShardedParameters::Unit& unit = parameters_.units()[i];
+    parameters_.make_room(unit);
     if (moments_[i].m) update(i, op);
-    parameters_.publish(parameters_.units()[i]);
+    parameters_.publish(unit);
   }
 }
 

@@ -7,6 +7,28 @@
 #include "runtime/error.h"
 
 namespace cairn {
+namespace {
+
+// The first gradient of each parameter sets all of it; what lies between and
+// behind parameters is zero.
+Tensor make_gradient(const Compute& compute, const UnitLayout& layout,
+                     Owner owner, std::int64_t elements) {
+  Tensor made = compute.make(owner, DType::kF32, {elements});
+  std::int64_t end = 0;
+  const auto zero_until = [&](std::int64_t next) {
+    if (next == end) return;
+    compute.kernels.fill(compute.stream, made.view().part(end, {next - end}),
+                         0.0F);
+  };
+  for (const UnitLayout::Entry& entry : layout.entries()) {
+    zero_until(entry.offset);
+    end = entry.range().end;
+  }
+  zero_until(elements);
+  return made;
+}
+
+}  // namespace
 
 ShardedParameters::ShardedParameters(const Compute& compute, Timeline& timeline,
                                      World& world, const Model& model,
@@ -32,36 +54,49 @@ ShardedParameters::ShardedParameters(const Compute& compute, Timeline& timeline,
     shared_stream_ = compute.backend.make_stream("shared");
     shared_ = world.make("shared", options_.shared_ranks);
   }
-  for (const int block : options_.blocks) {
-    units_.push_back(make_unit(block, /*copy=*/false));
-  }
+  // Weights that go and come lie together, so that gradients fit where several
+  // were.
+  for (const int block : options_.blocks) add_unit(block, /*copy=*/false);
   if (shared_ && world.rank() == options_.shared_ranks.back()) {
-    units_.push_back(make_unit(0, /*copy=*/true));
+    add_unit(0, /*copy=*/true);
   }
-}
-
-ShardedParameters::Unit ShardedParameters::make_unit(int block, bool copy) {
-  Unit unit{.block = block, .layout = UnitLayout(model_, block), .copy = copy};
-  if (unit.layout.empty()) return unit;
-  const std::int64_t all = unit.layout.padded(splits_updates() ? data_ : 1);
-  const std::int64_t shard = unit.layout.shard(data_);
-  unit.weights = compute_.make(Owner::kParameters, options_.dtype,
-                               {splits_weights() ? shard : all});
-  if (copy) return unit;
-  if (has_masters()) {
+  for (Unit& unit : units_) {
+    if (!has_masters() || unit.copy || unit.layout.empty()) continue;
     unit.master =
         compute_.make(Owner::kOptimizer, DType::kF32, {own(unit).size()});
   }
-  unit.gradients = compute_.make(Owner::kGradients, DType::kF32,
-                                 {splits_gradients() ? shard : all});
+  note_last_readers();
+}
+
+void ShardedParameters::add_unit(int block, bool copy) {
+  units_.push_back(
+      {.block = block, .layout = UnitLayout(model_, block), .copy = copy});
+  Unit& unit = units_.back();
+  make_room(unit);
+  if (copy) return;
   for (const Model::RowGradient& row : model_.row_gradients()) {
-    if (row.block != block) continue;
-    const Shape& table = model_.layout().entries()[row.parameter].spec.shape;
-    unit.table = row.parameter;
-    unit.rows = compute_.make(Owner::kGradients, DType::kF32,
-                              {options_.most_rows, table[1]});
+    if (row.block == block) unit.table = row.parameter;
   }
-  return unit;
+}
+
+// Backward goes down, so that the lowest block that reads a unit's weights is
+// the last to. A unit that none reads then goes with its own block.
+void ShardedParameters::note_last_readers() {
+  for (Unit& unit : units_) {
+    unit.last_reader = unit.block;
+    for (const int block : options_.blocks) {
+      if (!model_.block(block).backward_reads_parameters()) continue;
+      const std::vector<Unit*> read = units_used_by(block);
+      if (std::find(read.begin(), read.end(), &unit) == read.end()) continue;
+      unit.last_reader = block;
+      break;
+    }
+    order_.push_back(order_.size());
+  }
+  std::stable_sort(order_.begin(), order_.end(),
+                   [&](std::size_t a, std::size_t b) {
+                     return units_[a].last_reader < units_[b].last_reader;
+                   });
 }
 
 ShardedParameters::Unit* ShardedParameters::unit_of(int block) {
@@ -124,18 +159,29 @@ void ShardedParameters::parameters_of(int block,
   }
 }
 
-// The buffer in which a group's gradient is summed. One that is not kept is
-// made at its first use, and its gaps are zero.
+// The buffer in which a group's gradient is summed, made at its first use.
 TensorView ShardedParameters::gradient_of(Unit& unit, int group) {
-  if (!splits_gradients() && group == 0 && !unit.copy) return unit.gradients;
-  if (!unit.sum) {
-    unit.sum = compute_.make(
-        Owner::kTransients, DType::kF32,
-        {unit.copy ? unit.layout.padded(1)
-                   : unit.layout.padded(splits_gradients() ? data_ : 1)});
-    compute_.kernels.fill(compute_.stream, unit.sum, 0.0F);
+  const std::int64_t whole =
+      unit.layout.padded(splits_updates() && !unit.copy ? data_ : 1);
+  const bool stays = !splits_gradients() && group == 0 && !unit.copy;
+  Tensor& gradient = stays ? unit.gradients : unit.sum;
+  if (!gradient) {
+    gradient =
+        make_gradient(compute_, unit.layout,
+                      stays ? Owner::kGradients : Owner::kTransients, whole);
   }
-  return unit.sum;
+  return gradient;
+}
+
+// The compact gradient of the unit's table.
+TensorView ShardedParameters::rows_of(Unit& unit) {
+  if (!unit.rows) {
+    const Shape& table = unit.layout.find(unit.table)->shape;
+    unit.rows = compute_.make(Owner::kGradients, DType::kF32,
+                              {options_.most_rows, table[1]});
+    compute_.kernels.fill(compute_.stream, unit.rows, 0.0F);
+  }
+  return unit.rows;
 }
 
 void ShardedParameters::gradients_of(int block, int group,
@@ -146,7 +192,7 @@ void ShardedParameters::gradients_of(int block, int group,
     const bool by_rows =
         place.unit->table == parameter && place.unit->block == block;
     if (by_rows) {
-      views.push_back(place.unit->rows);
+      views.push_back(rows_of(*place.unit));
       continue;
     }
     views.push_back(gradient_of(*place.unit, group)
@@ -193,14 +239,14 @@ void ShardedParameters::add_rows(Unit& unit, int group,
   const UnitLayout::Entry& entry = *unit.layout.find(unit.table);
   const std::int64_t rows = row_tokens.elements();
   ScatterRows op;
-  op.drows = unit.rows.view().part(0, {rows, entry.shape[1]});
+  op.drows = rows_of(unit).part(0, {rows, entry.shape[1]});
   op.tokens = row_tokens;
   op.dtable = gradient_of(unit, group).part(entry.offset, entry.shape);
   for (const Model::RowGradient& row : model_.row_gradients()) {
     if (row.parameter == unit.table) op.accumulate = row.shared;
   }
   compute_.kernels.scatter_rows(compute_.stream, op);
-  compute_.kernels.fill(compute_.stream, op.drows, 0.0F);
+  unit.rows = {};
 }
 
 void ShardedParameters::reduce(int block, int group,
@@ -208,10 +254,28 @@ void ShardedParameters::reduce(int block, int group,
   Unit& unit = *unit_of(block);
   if (unit.layout.empty()) return;
   add_rows(unit, group, row_tokens);
+  if (splits_gradients() && !unit.gradients) {
+    unit.gradients = compute_.make(Owner::kGradients, DType::kF32,
+                                   {unit.layout.shard(data_)});
+  }
+  if (group + 1 == options_.groups) retire_after(block);
   if (data_ > 1) return reduce_over_ranks(unit);
   if (group == 0) return;
   compute_.kernels.add(compute_.stream, unit.sum, unit.gradients);
   unit.sum = {};
+}
+
+// Lets go of weights that no block reads again before the update. What then
+// lies where they lay are gradients of units whose weights go later; the update
+// takes these first and finds the place free again.
+void ShardedParameters::retire_after(int block) {
+  if (splits_weights()) return;
+  for (Unit& unit : units_) {
+    if (unit.last_reader != block || !unit.master) continue;
+    if (unit.block == 0) await(shared_sent_);  // may still read them
+    await(unit.ready);
+    unit.weights = {};
+  }
 }
 
 void ShardedParameters::reduce_over_ranks(Unit& unit) {
@@ -282,9 +346,20 @@ void ShardedParameters::receive_shared(const std::string& label) {
   await(received);
 }
 
+void ShardedParameters::make_room(Unit& unit) {
+  if (unit.layout.empty() || unit.weights) return;
+  const std::int64_t held =
+      splits_weights() ? unit.layout.shard(data_)
+                       : unit.layout.padded(splits_updates() ? data_ : 1);
+  unit.weights =
+      compute_.make(Owner::kParameters, options_.dtype, {held}, unit.home);
+  unit.home = unit.weights.view().data;
+}
+
 // Hands the updated range of a unit to whoever keeps the whole of it.
 void ShardedParameters::publish(Unit& unit) {
   if (unit.layout.empty()) return;
+  if (!options_.keep_gradients) unit.gradients = {};
   if (splits_updates() && !splits_weights() && !unit.copy) {
     gather_stream_->wait(compute_.stream.record());
     {

@@ -3,8 +3,8 @@
 // Optimizations Toward Training Trillion Parameter Models", SC 2020):
 //
 //   stage 0, 1   every rank holds all weights and gradients
-//   stage 2      gradients are kept in shards; a block's whole gradient lives
-//                from its first backward to its reduction
+//   stage 2      gradients are in shards; a block's whole one lives from its
+//                first backward to its reduction
 //   stage 3      weights too; gather() makes a block's whole, drop() lets go
 //
 // Numbers do not depend on the stage: gradients are summed over a rank's
@@ -12,14 +12,12 @@
 // order on one rank: micro-batches are summed in so many groups, then the
 // groups in order.
 //
-// Where blocks compute in bf16, a unit has f32 masters of the weights that this
-// rank updates (its shard from stage 1 on), and what is held, gathered,
-// published and sent are bf16 weights rounded from them.
+// Where blocks compute in bf16, a unit has f32 masters of what this rank
+// updates; what is held, gathered and sent are bf16 weights rounded from them.
 //
-// A parameter of the model's first stage that its last stage uses too (tied
-// embeddings) has its home on the first; when they are different ranks, the
-// last holds a copy of the unit, sends its gradient home and gets the new
-// weights back.
+// A parameter that the model's first and last stage use (tied embeddings) has
+// its home on the first; when they are different ranks, the last holds a copy
+// of the unit, sends its gradient home and gets the new weights back.
 //
 // Threads: fed from the rank's own thread. Communication runs on streams of
 // its own; whoever asks for parameters makes compute wait for them.
@@ -46,44 +44,51 @@ class ShardedParameters {
                     const Model& model, ShardingOptions options);
 
   // Of block `block` of the model, in the order it declares them; for work on
-  // the compute stream. Gradients are those of a group of micro-batches; a
-  // table's is its rows, which are zero at first.
+  // the compute stream. Gradients are those of a group of micro-batches, made
+  // when first asked for; a table's is its rows, which are zero at first.
   void parameters_of(int block, std::vector<TensorView>& views);
   void gradients_of(int block, int group, std::vector<TensorView>& views);
 
   // The program's actions, by block of the model.
   void gather(int block);
   void drop(int block);
-  // `row_tokens` are the tokens of the table's rows; `label` names a transfer
-  // in traces.
+  // Reducing is the group's last use of a block; after the last group's, bf16
+  // weights are gone until the update. `row_tokens` are the tokens of the
+  // table's rows; `label` names a transfer in traces.
   void reduce(int block, int group, const TensorView& row_tokens);
   void send_shared(const std::string& label);
   void receive_shared(const std::string& label);
 
-  // From the optimizer: every reduction is over; the unit's range was updated.
+  // From the optimizer: every reduction is over; the unit needs room for new
+  // weights; its range was updated and its gradient may go.
   void finish_reductions();
+  void make_room(Unit& unit);
   void publish(Unit& unit);
 
-  // Zeroes gradients and draws every weight from (seed, parameter, element).
+  // Draws every weight from (seed, parameter, element); or, after a step
+  // without an update, makes weights of masters again and lets gradients go.
   // Collective over the data ranks and the shared ranks.
   void draw(std::uint64_t seed);
+  void restore();
 
   // Sets what this rank holds of a parameter; `values` are all of it, in f32.
   // Throws kBadArgument where it holds nothing.
   void set(int parameter, const TensorView& values);
 
   std::vector<Unit>& units() { return units_; }
+  // Numbers of units; those whose weights went first come last, since there
+  // gradients of the others lie.
+  const std::vector<std::size_t>& update_order() const { return order_; }
   Unit* unit_of(int block);
 
   // What this rank updates of a unit, and the parts of buffers that it is:
-  // weights in f32, those that blocks compute with, gradients.
+  // weights in f32, those that blocks compute with, gradients if there are any.
   Range own(const Unit& unit) const;
   TensorView own_weights(const Unit& unit) const;
   TensorView own_computed(const Unit& unit) const;
   TensorView own_gradients(const Unit& unit) const;
 
-  // The weights in f32 that this rank holds: all, or its shard; none of a copy
-  // in bf16.
+  // The f32 weights that this rank holds: all, its shard, or none (a copy).
   TensorView held_weights(const Unit& unit) const;
 
   // The whole flat weights of a unit in f32, gathered if need be. Collective
@@ -99,7 +104,8 @@ class ShardedParameters {
     const UnitLayout::Entry* entry;
   };
 
-  Unit make_unit(int block, bool copy);
+  void add_unit(int block, bool copy);
+  void note_last_readers();
   Place place_of(int parameter);
   bool splits_weights() const { return data_ > 1 && options_.stage >= 3; }
   bool splits_gradients() const { return data_ > 1 && options_.stage >= 2; }
@@ -109,12 +115,15 @@ class ShardedParameters {
   void drop_unit(Unit& unit);
   std::vector<Unit*> units_used_by(int block);
   TensorView gradient_of(Unit& unit, int group);
+  TensorView rows_of(Unit& unit);
   TensorView shared_gradient();
   void add_rows(Unit& unit, int group, const TensorView& row_tokens);
+  void retire_after(int block);
   void reduce_over_ranks(Unit& unit);
   void settle_reduction();
   Range held(const Unit& unit) const;
   void draw_unit(Unit& unit, std::uint64_t seed);
+  void round_masters(Unit& unit);
   void await(std::shared_ptr<Event>& event);
   Timeline::Span mark(Stream& stream, const std::string& what);
   Timeline::Span mark(Stream& stream, const char* what, const Unit& unit);
@@ -126,6 +135,7 @@ class ShardedParameters {
   int data_ = 1;
   int data_rank_ = 0;
   std::vector<Unit> units_;
+  std::vector<std::size_t> order_;
   // Streams end their work before the communicators that it uses go.
   std::unique_ptr<Communicator> gathers_;
   std::unique_ptr<Communicator> reductions_;

@@ -33,7 +33,7 @@ TensorView ShardedParameters::own_computed(const Unit& unit) const {
 }
 
 TensorView ShardedParameters::own_gradients(const Unit& unit) const {
-  if (splits_gradients()) return unit.gradients;
+  if (splits_gradients() || !unit.gradients) return unit.gradients;
   return flat_part(unit.gradients, own(unit));
 }
 
@@ -53,22 +53,33 @@ void ShardedParameters::draw(std::uint64_t seed) {
     if (unit.layout.empty()) continue;
     await(unit.ready);
     draw_unit(unit, seed);
-    if (!has_masters()) continue;
-    if (unit.master) {
-      compute_.kernels.cast(compute_.stream, unit.master, own_computed(unit));
-    }
-    publish(unit);
+    if (has_masters()) round_masters(unit);
   }
+}
+
+void ShardedParameters::restore() {
+  await(shared_sent_);
+  for (Unit& unit : units_) {
+    if (unit.layout.empty()) continue;
+    unit.gradients = {};
+    if (has_masters()) round_masters(unit);
+  }
+}
+
+// Makes the weights that blocks compute with from their masters.
+void ShardedParameters::round_masters(Unit& unit) {
+  make_room(unit);
+  if (unit.master) {
+    compute_.kernels.cast(compute_.stream, unit.master, own_computed(unit));
+  }
+  publish(unit);
 }
 
 // All that is held in f32: weights or their masters.
 void ShardedParameters::draw_unit(Unit& unit, std::uint64_t seed) {
   const TensorView flat = held_weights(unit);
-  for (const TensorView& each :
-       {flat, unit.gradients.view(), unit.rows.view()}) {
-    if (each) compute_.kernels.fill(compute_.stream, each, 0.0F);
-  }
   if (!flat) return;
+  compute_.kernels.fill(compute_.stream, flat, 0.0F);
   const Range all = has_masters() ? own(unit) : held(unit);
   for (const UnitLayout::Entry& entry : unit.layout.entries()) {
     const ParameterSpec& spec = model_.layout().entries()[entry.parameter].spec;

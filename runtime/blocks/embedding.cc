@@ -71,6 +71,8 @@ class EmbeddingBlock final : public Block {
     return {};
   }
 
+  bool backward_reads_parameters() const override { return false; }
+
   double flops(const BatchShape& /*batch*/) const override { return 0; }
 
  private:

@@ -101,8 +101,8 @@ void run(const Crew&, const ClipFactor& op) {
 
 void run(const Crew& crew, const AdamW& op) {
   const float factor = op.factor.as<float>()[0];
-  if (std::isnan(factor)) return;
-  in_pieces(crew.team, op.param.elements(), kPiece,
+  const std::int64_t updated = std::isnan(factor) ? 0 : op.param.elements();
+  in_pieces(crew.team, updated, kPiece,
             [&](std::int64_t first, std::int64_t end) {
               loops().adamw({.p = op.param.as<float>() + first,
                              .g = op.grad.as<float>() + first,

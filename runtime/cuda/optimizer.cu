@@ -101,12 +101,15 @@ void run(const Lane& lane, const AdamW& op) {
   for_each<N>(lane.stream, op.param.elements(),
               [=] __device__(std::int64_t at, std::int64_t left) {
                 const float factor = *factor_at;
-                if (isnan(factor)) return;
                 float p[N];
                 float g[N];
                 float m[N];
                 float v[N];
                 load(param + at, left, wide, p);
+                if (isnan(factor)) {
+                  if (copy != nullptr) store(copy + at, left, wide, p);
+                  return;
+                }
                 load(grad + at, left, wide, g);
                 load(first + at, left, wide, m);
                 load(second + at, left, wide, v);

@@ -37,9 +37,21 @@ void SimHostMemory::deallocate(void* address, std::size_t bytes,
 void* RecordingMemory::allocate(std::size_t bytes, Owner owner,
                                 Stream& stream) {
   void* address = upstream_.allocate(bytes, owner, stream);
+  record(address, bytes, owner, stream);
+  return address;
+}
+
+void* RecordingMemory::allocate_at(void* address, std::size_t bytes,
+                                   Owner owner, Stream& stream) {
+  void* given = upstream_.allocate_at(address, bytes, owner, stream);
+  record(given, bytes, owner, stream);
+  return given;
+}
+
+void RecordingMemory::record(const void* address, std::size_t bytes,
+                             Owner owner, Stream& stream) {
   state_.push_memory(sim_native(stream, rank_),
                      touch_of(address, bytes, Touch::kAllocate, owner));
-  return address;
 }
 
 void RecordingMemory::deallocate(void* address, std::size_t bytes, Owner owner,

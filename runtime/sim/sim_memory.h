@@ -36,10 +36,14 @@ class RecordingMemory final : public MemoryResource {
       : state_(state), rank_(rank), upstream_(upstream) {}
 
   void* allocate(std::size_t bytes, Owner owner, Stream& stream) override;
+  void* allocate_at(void* address, std::size_t bytes, Owner owner,
+                    Stream& stream) override;
   void deallocate(void* address, std::size_t bytes, Owner owner,
                   Stream& stream) noexcept override;
 
  private:
+  void record(const void* address, std::size_t bytes, Owner owner,
+              Stream& stream);
   static SimTouch touch_of(const void* address, std::size_t bytes, Touch touch,
                            Owner owner);
 

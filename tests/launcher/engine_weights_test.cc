@@ -24,6 +24,7 @@ EngineOptions options_for(int data, int sharding) {
   options.batch = {1, 8};
   options.microbatches = 2 / data;
   options.seed = 3;
+  options.keep_gradients = true;
   options.parallel.data = data;
   options.parallel.sharding = sharding;
   if (data == 1) options.parallel.gradient_groups = 2;

@@ -40,6 +40,7 @@ EngineOptions engine_options(const golden::Config& config) {
   options.adamw.epsilon = static_cast<float>(config.adam_epsilon);
   options.adamw.weight_decay = static_cast<float>(config.weight_decay);
   options.adamw.clip = static_cast<float>(config.clip);
+  options.keep_gradients = true;
   return options;
 }
 

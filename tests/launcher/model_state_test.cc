@@ -1,4 +1,5 @@
-// What ranks keep between steps is what ZeRO's formulas say, to the byte.
+// What ranks keep between steps, and gradients for as long as they are kept, is
+// what ZeRO's formulas say, to the byte.
 
 #include <gtest/gtest.h>
 
@@ -39,6 +40,7 @@ Model tiny_model() {
 EngineOptions options_for(int pipeline, int data, int sharding, DType dtype) {
   EngineOptions options;
   options.dtype = dtype;
+  options.keep_gradients = true;
   options.batch = {1, 7};
   options.microbatches = 2;
   options.parallel.pipeline = pipeline;
@@ -89,13 +91,6 @@ State state_of_unit(const UnitLayout& unit, int data, int stage, DType dtype) {
           own_numbers(dtype) * own};
 }
 
-// What the embedding adds: the rows of its table's compact gradient.
-std::size_t row_bytes(const Model& model, const EngineOptions& options) {
-  const int table = model.row_gradients().front().parameter;
-  return bytes_of(most_rows(model, options) *
-                  model.layout().entries()[table].spec.shape[1]);
-}
-
 // Of a rank that has those blocks of the model.
 State predicted(const Model& model, const EngineOptions& options,
                 const Range& blocks) {
@@ -109,7 +104,6 @@ State predicted(const Model& model, const EngineOptions& options,
     all.gradients += one.gradients;
     all.optimizer += one.optimizer;
   }
-  if (blocks.first == 0) all.gradients += row_bytes(model, options);
   return all;
 }
 
@@ -152,7 +146,6 @@ TEST_P(ModelState, FallsAsZeroDivides) {
   // Alignment of parameters and rounding to whole pieces are a few percent of
   // this small model.
   constexpr double kPadding = 1.10;
-  const std::size_t rows = row_bytes(model_, options_);
 
   for (const State& state : states_) {
     const auto expect_share = [](std::size_t bytes, double share) {
@@ -160,7 +153,7 @@ TEST_P(ModelState, FallsAsZeroDivides) {
       EXPECT_LE(static_cast<double>(bytes), kPadding * share);
     };
     expect_share(state.parameters, share(size_of(dtype_), 3));
-    expect_share(state.gradients - rows, share(4, 2));
+    expect_share(state.gradients, share(4, 2));
     expect_share(state.optimizer, share(4 * own_numbers(dtype_), 1));
   }
 }
@@ -175,12 +168,11 @@ TEST_P(ModelState, AddsUpOverRanksToTheWholeWhereItIsDivided) {
         static_cast<std::size_t>(data_) * bytes_of(unit.shard(data_), dtype_);
   }
   const auto whole = static_cast<std::size_t>(all);
-  const std::size_t rows = row_bytes(model_, options_);
 
   State sum;
   for (const State& state : states_) {
     sum.parameters += state.parameters;
-    sum.gradients += state.gradients - rows;
+    sum.gradients += state.gradients;
     sum.optimizer += state.optimizer;
   }
 

@@ -31,6 +31,11 @@ class SimArena {
     if (first_ == 0) first_ = place;  // an arena's first bytes are its lowest
     return place - first_;
   }
+  std::size_t take_at(std::size_t offset, std::size_t bytes) {
+    void* address = arena_.allocate_at(reinterpret_cast<void*>(first_ + offset),
+                                       bytes, Owner::kData, stream_);
+    return reinterpret_cast<std::uintptr_t>(address) - first_;
+  }
   void give(std::size_t offset, std::size_t bytes) {
     arena_.deallocate(reinterpret_cast<void*>(first_ + offset), bytes,
                       Owner::kData, stream_);
@@ -119,6 +124,51 @@ TEST(Arena, NeverOverlapsWhatIsLive) {
                   live[k].offset + live[k].bytes <= last.offset);
     }
   }
+}
+
+TEST(Arena, GivesBytesAgainWhereTheyLayIfTheyAreFree) {
+  SimArena arena(kEndless);
+  std::vector<Piece> live;
+  play(random_calls(test_seed(), 1000), arena, live);
+  for (const Piece& piece : live) {
+    arena.give(piece.offset, piece.bytes);
+    EXPECT_EQ(arena.take_at(piece.offset, piece.bytes), piece.offset);
+  }
+  const Piece back = live.back();
+  live.pop_back();
+  arena.give(back.offset, back.bytes);
+  const std::size_t other = arena.take(back.bytes);
+
+  const std::size_t elsewhere = arena.take_at(back.offset, back.bytes);
+
+  EXPECT_EQ(elsewhere == back.offset, other != back.offset);
+  for (const Piece& piece : live) arena.give(piece.offset, piece.bytes);
+  arena.give(other, back.bytes);
+  arena.give(elsewhere, back.bytes);
+  EXPECT_EQ(arena.arena().largest_free_run(), arena.arena().size());
+}
+
+TEST(Arena, RepeatsForEverWhatEndsAsItBeganWithoutRaisingTheMark) {
+  SimArena arena(kEndless);
+  const std::size_t first = arena.take(3 * kPage);
+  const std::size_t second = arena.take(5 * kPage);
+  const auto round = [&] {
+    arena.give(first, 3 * kPage);
+    const std::size_t large = arena.take(4 * kPage);
+    arena.give(second, 5 * kPage);
+    const std::size_t small = arena.take(2 * kPage);
+    EXPECT_EQ(arena.take_at(second, 5 * kPage), second);
+    arena.give(small, 2 * kPage);
+    EXPECT_EQ(arena.take_at(first, 3 * kPage), first);
+    arena.give(large, 4 * kPage);
+    return std::pair(large, small);
+  };
+  round();
+  const std::size_t mark = arena.arena().high_water();
+  const auto second_round = round();
+  ASSERT_EQ(arena.arena().high_water(), mark);
+
+  for (int more = 0; more < 3; ++more) EXPECT_EQ(round(), second_round);
 }
 
 TEST(Arena, IsOneRunAgainWhenAllIsGivenBack) {

@@ -82,6 +82,8 @@ TEST_F(HeadKernels, CutIntoEvenChunks) {
   EXPECT_EQ(head_logits(4096, 65, DType::kF32), Shape({4096, 65}));
   EXPECT_EQ(head_logits(65536, 50257, DType::kBF16), Shape({8192, 50264}));
   EXPECT_EQ(head_logits(32768, 128256, DType::kBF16), Shape({8192, 128256}));
+  EXPECT_EQ(head_logits(16384, 128256, DType::kBF16), Shape({4096, 128256}));
+  EXPECT_EQ(head_logits(4096, 50304, DType::kBF16), Shape({2048, 50304}));
   EXPECT_EQ(head_logits(1000, 50304, DType::kBF16), Shape({1000, 50304}));
 }
 

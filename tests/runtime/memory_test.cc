@@ -47,6 +47,20 @@ TEST_F(BufferTest, IsEmptyUntilItTakesBytes) {
   EXPECT_EQ(buffer.bytes(), 0U);
 }
 
+TEST_F(LedgerTest, CountsWhatComesAgainWhereItLay) {
+  Ledger ledger(upstream_);
+  std::byte* address = nullptr;
+  {
+    const Buffer before(ledger, 300, Owner::kParameters, stream_);
+    address = before.data();
+  }
+  const Buffer again(ledger, 300, Owner::kParameters, stream_, address);
+
+  EXPECT_EQ(ledger.bytes(Owner::kParameters), 512U);
+  EXPECT_EQ(ledger.peak(Owner::kParameters), 512U);
+  EXPECT_EQ(ledger.allocations(), 2U);
+}
+
 TEST_F(LedgerTest, CountsPaddedBytesByOwner) {
   Ledger ledger(upstream_);
   const Buffer parameters(ledger, 257, Owner::kParameters, stream_);

@@ -117,6 +117,34 @@ TEST_F(OptimizerKernels, FillNormalsThatDependOnTheElementOnly) {
   }
 }
 
+TEST_F(OptimizerKernels, CopyWeightsEvenWhenTheyStayAsTheyAre) {
+  Singles p = normal({1000});
+  const Singles before = p;
+  Singles g = normal({1000});
+  Singles m = normal({1000});
+  Singles v = normal({1000});
+  std::vector<std::uint16_t> copy(1000, 0xFFFF);
+  std::vector<std::uint16_t> cast(1000);
+  const auto view = [](std::vector<std::uint16_t>& values) {
+    return TensorView{
+        reinterpret_cast<std::byte*>(values.data()), DType::kBF16, {1000}};
+  };
+  factor.data[0] = std::numeric_limits<float>::quiet_NaN();
+
+  lab(&Kernels::adamw, AdamW{.param = p,
+                             .grad = g,
+                             .m = m,
+                             .v = v,
+                             .copy = view(copy),
+                             .factor = factor,
+                             .lr = 0.1F});
+
+  lab.kernels().cast(lab.stream(), p, view(cast));
+  lab.stream().synchronize();
+  EXPECT_EQ(p.data, before.data);
+  EXPECT_EQ(copy, cast);
+}
+
 TEST_F(OptimizerKernels, GiveTheSameBitsOnAnyNumberOfThreads) {
   const Singles start = normal({150001});
   Singles g = normal({150001});

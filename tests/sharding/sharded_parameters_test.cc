@@ -181,6 +181,31 @@ TEST(ShardedParameters, SumGradientsInRankOrderWhereverTheyAreKept) {
   }
 }
 
+// Of block 2's unit, in bf16, after its last reduction and then restored.
+std::vector<float> restored(Rank& rank, int number) {
+  const std::vector<float> before = seen_by_block(rank, number);
+  ShardedParameters::Unit& unit = *rank.parameters.unit_of(2);
+  own_sum(rank, number);
+  EXPECT_EQ(static_cast<bool>(unit.weights),
+            rank.parameters.stage() == 3 && rank.parameters.data_size() > 1);
+  EXPECT_TRUE(static_cast<bool>(unit.gradients));
+
+  rank.parameters.restore();
+
+  EXPECT_FALSE(static_cast<bool>(unit.gradients));
+  EXPECT_EQ(seen_by_block(rank, number), before);
+  return before;
+}
+
+TEST(ShardedParameters, LetBf16WeightsGoAfterTheirLastUseAndRestoreThem) {
+  for (const int ranks : {1, 3}) {
+    for (int stage = 0; stage <= 3; ++stage) {
+      SCOPED_TRACE(std::to_string(ranks) + " " + std::to_string(stage));
+      on_rank_parameters(stage, ranks, restored, DType::kBF16);
+    }
+  }
+}
+
 TEST(ShardedParameters, RefuseAParameterThatIsNotHere) {
   const Model model = odd_model();
   on_threads(1, [&](World& world) {

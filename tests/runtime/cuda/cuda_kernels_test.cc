@@ -192,6 +192,8 @@ TEST_P(CudaF32Kernels, ComputeAdamWWithItsCopy) {
     expect_agreement(op);
     op.copy = poison({n}, DType::kBF16);
     expect_agreement(op);
+    op.factor.as<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+    expect_agreement(op);
   }
 }
 
