@@ -80,6 +80,22 @@ void judge_libraries(const CudaReport& cuda, Findings& findings) {
   must_match("cuDNN", cuda.cudnn_cuda);
 }
 
+// What Cairn was built with it needs to start, so that only what it was built
+// without can be missing.
+void judge_build(const Machine& machine, Findings& findings) {
+  const CudaReport& cuda = machine.cuda;
+  if (!cuda.devices.empty() && !cuda.with_cudnn) {
+    note(findings,
+         "Cairn was built without cuDNN: attention in bf16 takes its own "
+         "kernels, which are slower. Build it with cuDNN 9 and its frontend");
+  }
+  if (cuda.devices.size() > 1 && !machine.nccl) {
+    note(findings,
+         "Cairn was built without NCCL: what ranks on different GPUs exchange "
+         "passes through the host. Build it with libnccl-dev");
+  }
+}
+
 std::string name_of(const CudaDevice& device, std::size_t index) {
   return "GPU " + text(index) + " (" + device.card.name + ")";
 }
@@ -151,6 +167,7 @@ void judge_cuda(const Machine& machine, Findings& findings) {
     return;
   }
   judge_libraries(cuda, findings);
+  judge_build(machine, findings);
   const auto seen = static_cast<int>(cuda.devices.size());
   if (seen > 0 && seen < cuda.driver_devices) {
     note(findings, "CUDA shows " + text(seen) + " of the driver's " +

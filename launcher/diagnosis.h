@@ -15,6 +15,7 @@ struct Machine {
   CudaReport cuda;
   std::string mpi;      // the library's name and version; "": built without
   bool mpirun = false;  // is on the PATH
+  bool nccl = false;    // Cairn was built with it, and so needs it to start
 };
 
 struct Finding {

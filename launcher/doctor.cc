@@ -133,7 +133,8 @@ void print_device(const CudaDevice& device, std::size_t index,
 }  // namespace
 
 Machine examine_machine() {
-  return {host_report(), cuda_report(), mpi_library(), is_on_path("mpirun")};
+  return {host_report(), cuda_report(), mpi_library(), is_on_path("mpirun"),
+          nccl_is_built()};
 }
 
 void print_examination(const Machine& machine,

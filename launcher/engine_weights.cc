@@ -2,12 +2,80 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "launcher/engine.h"
 #include "runtime/error.h"
 
 namespace cairn {
+namespace {
+
+// Hashes f32 that lie on a device: a piece comes while the one before is read.
+// Pieces are small enough to be read from the processor's cache.
+class WeightsHash {
+ public:
+  WeightsHash(Backend& backend, Stream& stream)
+      : backend_(backend),
+        stream_(stream),
+        slab_(backend.host_memory(), 2 * kPiece * sizeof(float), Owner::kData,
+              stream),
+        state_(XXH3_createState()) {
+    XXH3_128bits_reset(state_.get());
+  }
+
+  // The values have been read when what is enqueued here is over.
+  void add(const TensorView& values) {
+    require(values.dtype == DType::kF32, "weights are hashed as f32");
+    const TensorView flat = values.part(0, {values.elements()});
+    for (std::int64_t first = 0; first < flat.elements(); first += kPiece) {
+      const std::int64_t count = std::min(kPiece, flat.elements() - first);
+      const TensorView piece = flat.part(first, {count});
+      std::byte* place = slab_.data() + turn_ * kPiece * sizeof(float);
+      backend_.download(stream_, place, piece);
+      turn_ = 1 - turn_;
+      read(std::exchange(coming_, {place, piece.bytes(), stream_.record()}));
+    }
+  }
+
+  std::string digest() {
+    read(std::exchange(coming_, {}));
+    const XXH128_hash_t digest = XXH3_128bits_digest(state_.get());
+    char text[33];
+    std::snprintf(text, sizeof(text), "%016llx%016llx",
+                  static_cast<unsigned long long>(digest.high64),
+                  static_cast<unsigned long long>(digest.low64));
+    return text;
+  }
+
+ private:
+  static constexpr std::int64_t kPiece = std::int64_t{1} << 18;
+
+  struct Piece {
+    const std::byte* place = nullptr;
+    std::size_t bytes = 0;
+    std::shared_ptr<Event> arrived;
+  };
+  struct Free {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+
+  void read(const Piece& piece) {
+    if (!piece.arrived) return;
+    piece.arrived->synchronize();
+    XXH3_128bits_update(state_.get(), piece.place, piece.bytes);
+  }
+
+  Backend& backend_;
+  Stream& stream_;
+  Buffer slab_;  // two pieces
+  std::unique_ptr<XXH3_state_t, Free> state_;
+  std::int64_t turn_ = 0;
+  Piece coming_;
+};
+
+}  // namespace
 
 // As f32, of whatever type it is.
 std::vector<float> Engine::download(const TensorView& view) {
@@ -112,21 +180,13 @@ void Engine::visit_weights(const WeightVisitor& visit) {
 }
 
 std::string Engine::weights_hash() {
-  XXH3_state_t* hash = XXH3_createState();
-  XXH3_128bits_reset(hash);
+  WeightsHash hash(state_.backend, *state_.stream);
   visit_weights([&](const ParameterSpec&, const TensorView& weights) {
-    const std::vector<float> values = download(weights);
-    XXH3_128bits_update(hash, values.data(), values.size() * sizeof(float));
+    hash.add(weights);
   });
-  const XXH128_hash_t digest = XXH3_128bits_digest(hash);
-  XXH3_freeState(hash);
+  const std::string digest = hash.digest();
   state_.stream->synchronize();
-  if (!holds_first()) return {};
-  char text[33];
-  std::snprintf(text, sizeof(text), "%016llx%016llx",
-                static_cast<unsigned long long>(digest.high64),
-                static_cast<unsigned long long>(digest.low64));
-  return text;
+  return holds_first() ? digest : std::string();
 }
 
 }  // namespace cairn

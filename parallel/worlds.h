@@ -41,9 +41,9 @@ std::unique_ptr<World> make_mpi_world(const WorldOptions& options);
 // how it works. What members bring is not compared: what does not fit fails
 // when `timeout` is over. A send may be over before its receiver has come.
 //
-// A communicator that sums has 16 MiB of device memory. Threads: as World; a
-// thread of its own watches. Throws kBadArgument where Cairn was built without
-// NCCL.
+// With `in_rank_order` a communicator has 16 MiB of device memory, beside what
+// NCCL itself takes. Threads: as World; a thread of its own watches. Throws
+// kBadArgument where Cairn was built without NCCL.
 struct NcclOptions {
   std::chrono::milliseconds timeout{std::chrono::minutes{5}};
   bool in_rank_order = true;

@@ -50,10 +50,11 @@ struct CudaDevice {
 
 // Versions as the libraries count them: 13000 is CUDA 13.0. 0: not found.
 struct CudaReport {
-  bool built = false;   // with CUDA
-  int built_for = 0;    // the toolkit's version
-  std::string driver;   // "580.159.04"; "": none is loaded
-  int driver_cuda = 0;  // newest CUDA that the driver serves
+  bool built = false;       // with CUDA
+  bool with_cudnn = false;  // built with cuDNN, and so needs it to start
+  int built_for = 0;        // the toolkit's version
+  std::string driver;       // "580.159.04"; "": none is loaded
+  int driver_cuda = 0;      // newest CUDA that the driver serves
   int runtime = 0;
   int cublas_lt = 0;
   int cublas_lt_cuda = 0;  // CUDA that it was made for

@@ -5,6 +5,7 @@
     scripts/layouts.py --all       every layout
     scripts/layouts.py --mpi       each as threads, then as processes by mpirun
     scripts/layouts.py --device cuda   on CUDA devices, which ranks may share
+    scripts/layouts.py --device cuda --mpi --ranks 2   on two devices, by NCCL
 
 Pipeline depth, schedule, ZeRO stage, activations and launcher must not change
 the numbers at a given data degree D. The measure is a run on one rank that sums
@@ -14,6 +15,7 @@ weights are compared to the bit; the first difference ends the script with 1.
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
@@ -22,6 +24,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -34,6 +37,7 @@ CHOICES = {
     "schedule": ("1f1b", "gpipe", "interleaved", "zb-h1"),
     "stage": (0, 1, 2, 3),
     "activations": ("keep", "cheap", "attention", "boundary"),
+    "precision": ("fp32", "bf16"),
     "tied": ("true", "false"),
 }
 Layout = collections.namedtuple("Layout", CHOICES)
@@ -76,8 +80,32 @@ class NoDevice(Exception):
     """What ends the script with 77."""
 
 
-def every_layout():
-    return list(map(Layout._make, itertools.product(*CHOICES.values())))
+class Seats:
+    """So many ranks run at a time; a run of more than that runs alone."""
+
+    def __init__(self, number):
+        self.number = number
+        self.free = number
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, ranks):
+        ranks = min(ranks, self.number)
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= ranks)
+            self.free -= ranks
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += ranks
+                self.changed.notify_all()
+
+
+def every_layout(ranks):
+    every = map(Layout._make, itertools.product(*CHOICES.values()))
+    return [layout for layout in every
+            if layout.pipeline * layout.data <= ranks]
 
 
 def pairs(layout):
@@ -107,13 +135,19 @@ def settings(layout):
             f"parallel.chunks={chunks}",
             f"sharding.stage={layout.stage}",
             f"memory.activations={layout.activations}",
+            f"train.precision={layout.precision}",
             f"model.tied={layout.tied}"]
 
 
-def measure_settings(data, tied):
+def measure_of(layout):
+    """What a layout shares with the run on one rank that it is compared to."""
+    return layout.data, layout.precision, layout.tied
+
+
+def measure_settings(data, precision, tied):
     """One rank that adds up what `data` ranks would, in their order."""
     return [f"parallel.gradient_groups={data}", "memory.activations=keep",
-            f"model.tied={tied}"]
+            f"train.precision={precision}", f"model.tied={tied}"]
 
 
 def mpirun(ranks):
@@ -223,16 +257,18 @@ def jobs_of(layouts, with_mpi):
 
 
 def run_all(bench, layouts, args):
-    keys = sorted({(layout.data, layout.tied) for layout in layouts})
+    keys = sorted(set(map(measure_of, layouts)))
+    seats = Seats(args.jobs)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         measures = dict(zip(keys, pool.map(
-            lambda key: bench.run(f"one-rank-{key[0]}-{key[1]}",
+            lambda key: bench.run("-".join(map(str, ("one-rank", *key))),
                                   measure_settings(*key)), keys)))
 
         def work(job):
             layout, launcher, launch = job
             name = "-".join(map(str, layout)) + "-" + launcher
-            return bench.run(name, settings(layout), launch)
+            with seats.taken(layout.pipeline * layout.data):
+                return bench.run(name, settings(layout), launch)
 
         jobs = list(jobs_of(layouts, args.mpi))
         print(row([*Layout._fields, "launcher", "seconds", "weights"]))
@@ -243,7 +279,7 @@ def run_all(bench, layouts, args):
                 print(row([*layout, launcher, f"{result.seconds:.2f}",
                            weights]), flush=True)
                 compare(f"{' '.join(settings(layout))} as {launcher}",
-                        measures[layout.data, layout.tied], result)
+                        measures[measure_of(layout)], result)
         except (Failure, NoDevice):
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -261,9 +297,11 @@ def arguments():
     parser.add_argument("--mpi", action="store_true",
                         help="each layout under mpirun as well")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--ranks", type=int, default=8,
+                        help="only layouts of at most so many ranks")
     parser.add_argument("--cairn", default=ROOT / "build/launcher/cairn")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(),
-                        help="runs at a time")
+                        help="ranks that run at a time")
     args = parser.parse_args()
     args.cairn = str(pathlib.Path(args.cairn).resolve())
     if not os.access(args.cairn, os.X_OK):
@@ -276,7 +314,9 @@ def arguments():
 
 def main():
     args = arguments()
-    layouts = every_layout() if args.all else cover(every_layout())
+    layouts = every_layout(args.ranks)
+    if not args.all:
+        layouts = cover(layouts)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cairn-layouts-"))
     start = time.monotonic()
     try:

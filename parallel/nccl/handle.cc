@@ -1,6 +1,5 @@
 #include "parallel/nccl/handle.h"
 
-#include <thread>
 #include <utility>
 
 #include "parallel/nccl/status.h"
@@ -16,9 +15,19 @@ constexpr std::chrono::seconds kEnding{10};
 
 }  // namespace
 
+NcclEndings::~NcclEndings() {
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void NcclEndings::begin(ncclComm_t comm) {
+  const std::lock_guard lock(mutex_);
+  threads_.emplace_back([comm] { ncclCommDestroy(comm); });
+}
+
 NcclHandle::NcclHandle(const Group& group, ncclUniqueId id,
-                       std::chrono::milliseconds timeout, Cause cause)
-    : timeout_(timeout), cause_(std::move(cause)) {
+                       std::chrono::milliseconds timeout, Cause cause,
+                       NcclEndings& endings)
+    : timeout_(timeout), cause_(std::move(cause)), endings_(endings) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   const std::string call = "making group " + group.name;
@@ -39,8 +48,8 @@ NcclHandle::~NcclHandle() {
   try {
     check(ncclCommFinalize(comm_), "ending a group");
     settle("ending a group");
-    ncclCommDestroy(comm_);
-  } catch (const Error&) {
+    endings_.begin(comm_);
+  } catch (const std::exception&) {
     abort();
   }
 }

@@ -11,6 +11,7 @@ namespace cairn {
 namespace {
 
 constexpr std::size_t kScratchBytes = std::size_t{16} << 20;
+constexpr std::size_t kBarrierBytes = sizeof(float);
 constexpr std::size_t kSmallBytes = std::size_t{256} << 10;
 
 ncclDataType_t type_of(DType dtype) {
@@ -55,13 +56,19 @@ class Together {
 
 NcclCommunicator::NcclCommunicator(const Group& group, ncclUniqueId id,
                                    Backend& backend, NcclWatch& watch,
+                                   NcclEndings& endings,
                                    const NcclOptions& options)
     : CheckedCommunicator(group),
       backend_(backend),
       watch_(watch),
       options_(options),
       owner_(backend.make_stream(group.name)),
-      handle_(group, id, options.timeout, [&watch] { return watch.cause(); }) {
+      scratch_(backend.memory(),
+               options.in_rank_order ? kScratchBytes : kBarrierBytes,
+               Owner::kWorkspace, *owner_),
+      handle_(
+          group, id, options.timeout, [&watch] { return watch.cause(); },
+          endings) {
   connect();
   watch_.add(*this);
 }
@@ -74,6 +81,8 @@ void NcclCommunicator::connect() {
   const Shape each{group().size()};
   const Tensor x(backend_.memory(), *owner_, Owner::kData, DType::kF32, each);
   const Tensor y(backend_.memory(), *owner_, Owner::kData, DType::kF32, each);
+  load_sums(DType::kF32);
+  load_sums(DType::kF64);
   native_ = static_cast<cudaStream_t>(cuda_place(*owner_).stream);
   exchange(x, 1, y);
   gather(x.view().part(group().rank, {1}), y);
@@ -104,12 +113,21 @@ void NcclCommunicator::connect() {
   }
 }
 
+// A kernel is loaded when first launched. That may wait for whatever the device
+// has to do, and hold up the launches of the process's other ranks: here
+// nothing is under way yet that waits for another rank.
+void NcclCommunicator::load_sums(DType dtype) {
+  const Shape one{1};
+  const Tensor x(backend_.memory(), *owner_, Owner::kData, dtype, one);
+  cuda_sum_in_order(*owner_, x, 0, x, x);
+}
+
 void NcclCommunicator::enqueue(Stream& stream, const Operation& operation) {
   const Summons call = operation.call();
   const std::lock_guard lock(mutex_);
   auto begin = stream.record();
   CudaPlace place = cuda_place(stream);
-  if (const auto cause = watch_.failure()) {
+  if (const auto cause = watch_.cause()) {
     return place.fail(lost(not_begun(group(), call, *cause)));
   }
   native_ = static_cast<cudaStream_t>(place.stream);
@@ -197,14 +215,6 @@ void NcclCommunicator::perform(Stream& stream, const Operation& operation) {
       return handle_.settle("barrier");
     }
   }
-}
-
-TensorView NcclCommunicator::scratch(DType dtype, std::int64_t elements) {
-  if (scratch_.data() == nullptr) {
-    scratch_ =
-        Buffer(backend_.memory(), kScratchBytes, Owner::kWorkspace, *owner_);
-  }
-  return {scratch_.data(), dtype, {elements}};
 }
 
 void NcclCommunicator::gather(const TensorView& from, const TensorView& to) {

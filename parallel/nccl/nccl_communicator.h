@@ -31,7 +31,8 @@ namespace cairn {
 class NcclCommunicator final : public CheckedCommunicator, private Watched {
  public:
   NcclCommunicator(const Group& group, ncclUniqueId id, Backend& backend,
-                   NcclWatch& watch, const NcclOptions& options);
+                   NcclWatch& watch, NcclEndings& endings,
+                   const NcclOptions& options);
   ~NcclCommunicator() override;
 
   NcclCommunicator(const NcclCommunicator&) = delete;
@@ -54,6 +55,7 @@ class NcclCommunicator final : public CheckedCommunicator, private Watched {
   void end(const std::string& cause) override;
 
   void connect();
+  void load_sums(DType dtype);
   void perform(Stream& stream, const Operation& operation);
   void gather(const TensorView& from, const TensorView& to);
   void scatter(Stream& stream, const TensorView& from, const TensorView& to);
@@ -61,14 +63,18 @@ class NcclCommunicator final : public CheckedCommunicator, private Watched {
   void reduce_whole(Stream& stream, const TensorView& x);
   void exchange(const TensorView& from, std::int64_t stride,
                 const TensorView& parts);
-  TensorView scratch(DType dtype, std::int64_t elements);
+  TensorView scratch(DType dtype, std::int64_t elements) const {
+    return {scratch_.data(), dtype, {elements}};
+  }
   bool is_own(int member) const { return member == group().rank; }
 
   Backend& backend_;
   NcclWatch& watch_;
   NcclOptions options_;
   std::unique_ptr<Stream> owner_;  // in whose order scratch_ is taken
-  Buffer scratch_;                 // for sums in rank order, once there are any
+  // For sums in rank order, or a barrier alone. Taken before ranks wait for
+  // each other: a device that gives memory may first end what it has to do.
+  Buffer scratch_;
   std::mutex mutex_;
   NcclHandle handle_;              // guarded by mutex_, as is all below
   cudaStream_t native_ = nullptr;  // of the operation in the making

@@ -28,8 +28,9 @@ class NcclWorld final : public World {
   std::unique_ptr<Communicator> make(const std::string& name,
                                      const std::vector<int>& ranks) override {
     const auto group = host_.make(name, ranks);
-    return std::make_unique<NcclCommunicator>(
-        group->group(), agree_on_id(*group), backend_, watch_, options_);
+    return std::make_unique<NcclCommunicator>(group->group(),
+                                              agree_on_id(*group), backend_,
+                                              watch_, endings_, options_);
   }
   void abort(const std::string& why) noexcept override;
   std::optional<std::string> lost() override { return host_.lost(); }
@@ -42,6 +43,7 @@ class NcclWorld final : public World {
   NcclOptions options_;
   std::unique_ptr<Backend> cpu_;
   std::unique_ptr<Stream> stream_;
+  NcclEndings endings_;
   NcclWatch watch_;
 };
 

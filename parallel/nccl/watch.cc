@@ -74,6 +74,7 @@ void NcclWatch::look() {
   if (const auto cause = host_.lost()) fail(*cause);
 }
 
+// All at once, since NCCL takes its time over each.
 void NcclWatch::fail(const std::string& cause) {
   if (failed_.load()) return;
   {
@@ -81,7 +82,15 @@ void NcclWatch::fail(const std::string& cause) {
     cause_ = cause;
   }
   failed_.store(true);
-  for (Watched* each : all_) each->end(cause);
+  std::vector<std::thread> endings;
+  for (Watched* each : all_) {
+    try {
+      endings.emplace_back([each, &cause] { each->end(cause); });
+    } catch (const std::exception&) {  // there are too many threads
+      each->end(cause);
+    }
+  }
+  for (std::thread& ending : endings) ending.join();
 }
 
 }  // namespace cairn

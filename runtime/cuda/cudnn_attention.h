@@ -39,4 +39,6 @@ class CudnnAttention {
   std::unique_ptr<Plans> plans_;  // none until something is served
 };
 
+bool cudnn_is_built();
+
 }  // namespace cairn

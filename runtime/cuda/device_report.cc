@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "runtime/cuda/cudnn_attention.h"
 #include "runtime/cuda/nvml.h"
 #include "runtime/cuda/probe.h"
 
@@ -134,6 +135,7 @@ Card card_of(const Device& device) {
 CudaReport cuda_report() {
   CudaReport report;
   report.built = true;
+  report.with_cudnn = cudnn_is_built();
   report.built_for = CUDART_VERSION;
   ask_libraries(report);
   const auto nvml = Nvml::open();

@@ -24,8 +24,10 @@ Machine node() {
   machine.host.cores = 16;
   machine.mpi = "Open MPI v4.1.6";
   machine.mpirun = true;
+  machine.nccl = true;
   CudaReport& cuda = machine.cuda;
   cuda.built = true;
+  cuda.with_cudnn = true;
   cuda.built_for = 13000;
   cuda.driver = "580.159.04";
   cuda.driver_cuda = 13000;
@@ -156,6 +158,21 @@ TEST(Diagnosis, NotesCardsThatDoNotReachEachOther) {
   machine.cuda.devices[2].peers = {0};
 
   expect(machine, "note", {"GPU 2", "1 of the other 2"});
+}
+
+TEST(Diagnosis, NotesWhatCairnWasBuiltWithout) {
+  Machine machine = node();
+  machine.cuda.with_cudnn = false;
+  expect(machine, "note", {"built without cuDNN", "its own kernels"});
+
+  machine = node();
+  machine.nccl = false;
+  EXPECT_TRUE(diagnose(machine).empty());
+  machine.cuda.driver_devices = 2;
+  machine.cuda.devices = {h200(), h200()};
+  machine.cuda.devices[0].peers = {1};
+  machine.cuda.devices[1].peers = {0};
+  expect(machine, "note", {"built without NCCL", "passes through the host"});
 }
 
 TEST(Diagnosis, NotesTheHostsLimits) {

@@ -49,6 +49,7 @@ TEST(CudaDeviceWorld, IsOfNcclWhereItIsAskedFor) {
   Config config;
   config.parallel.transport = "nccl";
   expect_sum(1, config);
+  expect_sum(devices_of("cuda"), config);
 }
 
 TEST(CudaDeviceWorld, IsNotOfNcclWhereRanksShareADevice) {

@@ -5,7 +5,9 @@ The rank is killed or stopped in a phase of the run. Every other rank must then
 end within five seconds (after a SIGSTOP: of the timeout), and the first line
 that names the lost rank must say what each other rank was doing.
 """
+import json
 import re
+import subprocess
 import sys
 import time
 
@@ -19,6 +21,9 @@ START_LIMIT_S = 10 + LIMIT_S
 PIPELINE = (3, ["parallel.pipeline=3"])
 DATA = (3, ["parallel.data=3", "sharding.stage=2"])
 BOTH = (4, ["parallel.pipeline=2", "parallel.data=2", "sharding.stage=1"])
+BY_NCCL = ["train.device=cuda", "parallel.transport=nccl"]
+NCCL_PIPELINE = (2, ["parallel.pipeline=2", *BY_NCCL])
+NCCL_DATA = (2, ["parallel.data=2", "sharding.stage=3", *BY_NCCL])
 
 WAITS = r"was waiting in ({calls}) of \d+ bytes on group [^;]+"
 ANYTHING = r"was (computing|waiting in [^;]+)"
@@ -86,6 +91,11 @@ CASES = {
     "rank_0": Case(DATA, 0, held, IN_REDUCTION),
     "evaluation": Case(BOTH, 1, evaluating, settings=EVALUATION),
     "hash": Case(PIPELINE, 2, hashing, settings=LARGE),
+    "nccl_build": Case(NCCL_PIPELINE, 1, building),
+    "nccl_compute": Case(NCCL_DATA, 1, computing),
+    "nccl_channel": Case(NCCL_PIPELINE, 1, held),
+    "nccl_reduction": Case(NCCL_DATA, 1, held),
+    "nccl_rank_0": Case(NCCL_DATA, 0, held),
 }
 
 
@@ -118,8 +128,17 @@ def check_start(signal, text):
     mpirun.expect(re.search(pattern, text), "nobody tells of the wait")
 
 
+def devices(cairn):
+    told = subprocess.run([cairn, "doctor", "--json"], capture_output=True,
+                          text=True, check=False).stdout
+    return len(json.loads(told)["cuda"]["devices"])
+
+
 def lose(phase, signal, cairn, launch):
     case = CASES[phase]
+    if phase.startswith("nccl") and devices(cairn) < case.ranks:
+        print(f"there are not {case.ranks} CUDA devices")
+        sys.exit(77)
     timeout = TIMEOUT_S if signal == "SIGSTOP" else 60
     with mpirun.Run(cairn, launch) as run:
         run.start(case.ranks, [*case.layout, *case.settings,

@@ -64,6 +64,9 @@ void DeviceOperands::perform(const Operation& host) {
   backend_.upload(*stream_, device_whole, whole.data);
   backend_.upload(*stream_, device_part, part.data);
   call(device);
+  // A copy to or from memory that is not locked may hold up the whole process
+  // until its turn comes.
+  stream_->synchronize();
   backend_.download(*stream_, whole.data, device_whole);
   backend_.download(*stream_, part.data, device_part);
   stream_->synchronize();

@@ -34,6 +34,12 @@ class CudaAttention : public CudaLab {
   }
 };
 
+TEST_P(CudaAttention, AgreesAtSmallSizes) {
+  for (const std::int64_t size : {20, 64, 80, 128, 256}) {
+    compare({1, 77, 2, 1, size});
+  }
+}
+
 TEST_P(CudaAttention, AgreesAtHeadSizesAndSequencesOfAllKinds) {
   for (const std::int64_t size : {64, 80, 96, 128, 256, 20}) {
     for (const std::int64_t sequence : {1, 77, 300}) {
@@ -85,6 +91,12 @@ class CudaOwnAttention : public CudaAttention {
   Matmul matmul_{nullptr, 0, true};
   CudnnAttention cudnn_{/*deterministic=*/true};
 };
+
+TEST_P(CudaOwnAttention, AgreesAtSmallSizes) {
+  for (const std::int64_t size : {7, 32, 64, 80, 96, 128, 256}) {
+    compare({1, 129, 2, 1, size});
+  }
+}
 
 TEST_P(CudaOwnAttention, AgreesAtHeadSizesAndSequencesOfAllKinds) {
   for (const std::int64_t size : {64, 80, 96, 128, 256, 20, 8, 7}) {

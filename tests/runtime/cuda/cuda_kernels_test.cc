@@ -8,8 +8,6 @@
 namespace cairn {
 namespace {
 
-class CudaKernels : public CudaLab {};
-
 struct Sizes {
   std::int64_t samples;
   std::int64_t sequence;
@@ -23,6 +21,12 @@ constexpr Sizes kSizes[] = {{2, 33, 48, 80},
                             {1, 1, 5, 3},
                             {1, 300, 768, 2304},
                             {2, 129, 100, 1030}};
+
+class CudaKernels : public CudaLab {
+ protected:
+  void compare_simple(const Sizes& s);
+  void compare_embedding(const Sizes& s);
+};
 
 TEST_P(CudaKernels, ComputeNormForward) {
   for (const Sizes& s : kSizes) {
@@ -84,59 +88,70 @@ TEST_P(CudaKernels, ComputeNormBackward) {
   }
 }
 
-TEST_P(CudaKernels, ComputeRotarySwigluGeluAddCastAndDropout) {
-  for (const Sizes& s : kSizes) {
-    const Shape rows{s.tokens(), s.out};
-    const AttentionShape shape{s.samples, s.sequence, 4, 2,
-                               s.in > 100 ? 128 : 2 * s.in};
-    expect_agreement(Rotary{shape, normal({s.tokens(), shape.qkv_width()})});
-    expect_agreement(Rotary{shape, normal({s.tokens(), shape.qkv_width()}),
-                            500000.0F, /*inverse=*/true});
-    const TensorView gate_up = normal({s.tokens(), 2 * s.out});
-    expect_agreement(SwigluForward{gate_up, poison(rows)});
-    expect_agreement(
-        SwigluBackward{normal(rows), gate_up, poison(gate_up.shape)});
-    expect_agreement(SwigluBackward{normal(rows), gate_up, gate_up});
-    const TensorView dy = normal(rows);
-    expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
-                                    poison(gate_up.shape), poison(rows)});
-    expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
-                                    poison(gate_up.shape), dy});
-    expect_agreement(Gelu{normal(rows), poison(rows)});
-    expect_agreement(Add{normal(rows), normal(rows)});
-    expect_agreement(Cast{normal(rows), poison(rows)});
-    expect_agreement(Fill{poison(rows), 0.75F});
-    const TensorView x = normal(rows);
-    expect_agreement(DropoutRows{x, poison(rows), some_dropout(), s.sequence});
-    expect_agreement(DropoutRows{x, x, some_dropout(), s.sequence});
+void CudaKernels::compare_simple(const Sizes& s) {
+  const Shape rows{s.tokens(), s.out};
+  const AttentionShape shape{s.samples, s.sequence, 4, 2,
+                             s.in > 100 ? 128 : 2 * s.in};
+  expect_agreement(Rotary{shape, normal({s.tokens(), shape.qkv_width()})});
+  expect_agreement(Rotary{shape, normal({s.tokens(), shape.qkv_width()}),
+                          500000.0F, /*inverse=*/true});
+  const TensorView gate_up = normal({s.tokens(), 2 * s.out});
+  expect_agreement(SwigluForward{gate_up, poison(rows)});
+  expect_agreement(
+      SwigluBackward{normal(rows), gate_up, poison(gate_up.shape)});
+  expect_agreement(SwigluBackward{normal(rows), gate_up, gate_up});
+  const TensorView dy = normal(rows);
+  expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
+                                  poison(gate_up.shape), poison(rows)});
+  expect_agreement(SwigluBackward{dy, normal({s.tokens(), 2 * s.out}),
+                                  poison(gate_up.shape), dy});
+  expect_agreement(Gelu{normal(rows), poison(rows)});
+  expect_agreement(Add{normal(rows), normal(rows)});
+  expect_agreement(Cast{normal(rows), poison(rows)});
+  expect_agreement(Fill{poison(rows), 0.75F});
+  const TensorView x = normal(rows);
+  expect_agreement(DropoutRows{x, poison(rows), some_dropout(), s.sequence});
+  expect_agreement(DropoutRows{x, x, some_dropout(), s.sequence});
+}
+
+void CudaKernels::compare_embedding(const Sizes& s) {
+  const Shape rows{s.tokens(), s.in};
+  const Shape positions{s.sequence + 3, s.in};
+  EmbeddingForward forward;
+  forward.tokens = indices(s.tokens(), 70);
+  forward.table = normal({70, s.in});
+  forward.y = poison(rows);
+  forward.sequence = s.sequence;
+  expect_agreement(forward);
+  forward.positions = normal(positions);
+  forward.dropout = some_dropout();
+  expect_agreement(forward);
+  for (const bool accumulate : {false, true}) {
+    EmbeddingBackward backward;
+    backward.rows = indices(s.tokens(), 31);
+    backward.dy = normal(rows);
+    backward.drows = normal({37, s.in});
+    backward.sequence = s.sequence;
+    expect_agreement(backward);
+    backward.dpositions = accumulate ? normal(positions) : poison(positions);
+    backward.dropout = some_dropout();
+    backward.accumulate = accumulate;
+    expect_agreement(backward);
   }
 }
 
+TEST_P(CudaKernels, ComputeRotarySwigluGeluAddCastAndDropout) {
+  for (const Sizes& s : kSizes) compare_simple(s);
+}
+
 TEST_P(CudaKernels, ComputeEmbedding) {
-  for (const Sizes& s : kSizes) {
-    const Shape rows{s.tokens(), s.in};
-    const Shape positions{s.sequence + 3, s.in};
-    EmbeddingForward forward;
-    forward.tokens = indices(s.tokens(), 70);
-    forward.table = normal({70, s.in});
-    forward.y = poison(rows);
-    forward.sequence = s.sequence;
-    expect_agreement(forward);
-    forward.positions = normal(positions);
-    forward.dropout = some_dropout();
-    expect_agreement(forward);
-    for (const bool accumulate : {false, true}) {
-      EmbeddingBackward backward;
-      backward.rows = indices(s.tokens(), 31);
-      backward.dy = normal(rows);
-      backward.drows = normal({37, s.in});
-      backward.sequence = s.sequence;
-      expect_agreement(backward);
-      backward.dpositions = accumulate ? normal(positions) : poison(positions);
-      backward.dropout = some_dropout();
-      backward.accumulate = accumulate;
-      expect_agreement(backward);
-    }
+  for (const Sizes& s : kSizes) compare_embedding(s);
+}
+
+TEST_P(CudaKernels, ComputeAtSmallSizes) {
+  for (const Sizes& s : {Sizes{2, 3, 8, 16}, Sizes{3, 5, 21, 35}}) {
+    compare_simple(s);
+    compare_embedding(s);
   }
 }
 

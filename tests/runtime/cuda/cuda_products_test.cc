@@ -110,6 +110,15 @@ void CudaProducts::compare_heads() {
   compare_head(9, {9, 65008}, 65003, 40);
 }
 
+TEST_P(CudaProducts, ComputeAtSmallSizes) {
+  for (const Sizes& s : {Sizes{2, 3, 21, 35}, Sizes{1, 600, 16, 24}}) {
+    compare_forward(s);
+    compare_backward(s);
+  }
+  compare_head(9, {9, 57}, 57, 21);
+  compare_head(9, {4, 1008}, 1000, 24);
+}
+
 TEST_P(CudaProducts, ComputeLinearForward) {
   for (const Sizes& s : kSizes) compare_forward(s);
 }

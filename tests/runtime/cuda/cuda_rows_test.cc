@@ -1,6 +1,8 @@
 // The operations that go over rows at widths of every kind: within a warp, over
 // several, over a whole block, in whole aligned lanes or not; and gradients of
-// embeddings with rows that many tokens share.
+// embeddings with rows that many tokens share. What runs AtSmallSizes, here and
+// in the other tests, takes every form of every kernel in so little work that
+// compute-sanitizer gets through it.
 
 #include <algorithm>
 
@@ -11,7 +13,8 @@ namespace {
 
 class CudaRows : public CudaLab {
  protected:
-  void compare_norms(NormKind kind, std::int64_t tokens, std::int64_t width) {
+  void compare_norms(NormKind kind, std::int64_t tokens, std::int64_t width,
+                     const Dropout& dropout = {}) {
     const Shape rows{tokens, width};
     NormForward forward;
     forward.kind = kind;
@@ -22,6 +25,8 @@ class CudaRows : public CudaLab {
     if (kind == NormKind::kLayer) forward.bias = normal({width});
     forward.y = poison(rows);
     forward.stats = poison({2, tokens});
+    forward.dropout = dropout;
+    forward.sequence = tokens;
     expect_agreement(forward);
     NormBackward backward;
     backward.kind = kind;
@@ -52,6 +57,16 @@ class CudaRows : public CudaLab {
     expect_agreement(op);
   }
 };
+
+TEST_P(CudaRows, NormaliseRowsAtSmallSizes) {
+  for (const std::int64_t width : {1, 104, 160, 161, 320, 321, 767, 768, 1600,
+                                   1601, 12296, 12299, 16381, 16384}) {
+    compare_norms(NormKind::kLayer, 2, width);
+    compare_norms(NormKind::kRms, 2, width, some_dropout());
+  }
+  compare_norms(NormKind::kLayer, 2049, 9);
+  compare_norms(NormKind::kRms, 2049, 8);
+}
 
 TEST_P(CudaRows, NormaliseRowsOfAllWidths) {
   for (const std::int64_t width : {1, 100, 768, 1600, 1601, 2048, 3080, 4096}) {
@@ -87,6 +102,15 @@ TEST_P(CudaRows, AddUpRowsThatMostTokensShare) {
       std::fill_n(rows.as<std::int32_t>(), tokens, 0);
       compare_embedding(rows, 1, width);
     }
+  }
+}
+
+TEST_P(CudaRows, AddUpRowsAtSmallSizes) {
+  for (const std::int64_t width : {5, 24}) {
+    const TensorView rows = indices(200, 3);
+    compare_embedding(rows, 5, width);
+    std::fill_n(rows.as<std::int32_t>(), 200, 0);
+    compare_embedding(rows, 1, width);
   }
 }
 
