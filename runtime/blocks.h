@@ -1,6 +1,7 @@
 // The built-in blocks: token embedding, GPT-2 and Llama transformer blocks, and
 // the head with its loss. They are written once, against Kernels, and hold no
-// device code. An embedder may chain them with his own.
+// device code. An embedder may chain them with his own. Weights of norms are
+// gains less one: what PyTorch calls 1 is 0 here.
 
 #pragma once
 

@@ -70,15 +70,17 @@ struct LinearBackwardWeight {
   bool accumulate = false;
 };
 
-// sum = x + dropout(branch); y = norm(sum) * weight + bias. Without a branch,
-// y = norm(x) * weight + bias and `sum` is none.
+// sum = x + dropout(branch); y = norm(sum) * (1 + weight) + bias. Without a
+// branch, y = norm(x) * (1 + weight) + bias and `sum` is none. A weight is its
+// gain less one: gains stay near 1, where bf16 has steps of 1/256 and 1/128,
+// more than the first steps of training move them.
 struct NormForward {
   NormKind kind = NormKind::kLayer;
   float epsilon = 1e-5F;
   TensorView x;       // [M, C]
   TensorView branch;  // [M, C], or none
   TensorView sum;     // [M, C], with a branch; may be x or branch itself
-  TensorView weight;  // [C]
+  TensorView weight;  // [C]: less one
   TensorView bias;    // [C]; none for kRms
   TensorView y;       // [M, C]
   TensorView stats;   // f32 [2, M]: mean (0 for kRms), 1 / deviation
@@ -93,7 +95,7 @@ struct NormBackward {
   TensorView dy;        // [M, C]
   TensorView x;         // [M, C]: what was normalised
   TensorView stats;     // f32 [2, M]
-  TensorView weight;    // [C]
+  TensorView weight;    // [C]: less one
   TensorView residual;  // [M, C], or none
   TensorView dx;        // [M, C]; may be residual or dy itself
   TensorView dweight;   // [C]

@@ -16,7 +16,7 @@ class HeadBlock final : public Block {
 
   std::vector<ParameterSpec> parameters() const override {
     std::vector<ParameterSpec> specs{
-        {"head.norm.weight", {shape_.width}, Init::kOnes, 0, false}};
+        {"head.norm.weight", {shape_.width}, Init::kZeros, 0, false}};
     if (biased()) {
       specs.push_back(
           {"head.norm.bias", {shape_.width}, Init::kZeros, 0, false});

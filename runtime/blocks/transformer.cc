@@ -12,13 +12,13 @@ TransformerBlock::TransformerBlock(std::string name, const BlockShape& shape,
   const std::int64_t qkv = (shape.heads + 2 * shape.kv_heads) * head_size;
   const float deviation = shape.deviation;
   const float residual = shape.residual_deviation;
-  declare(kNorm1Weight, "norm1.weight", {c}, Init::kOnes, 0);
+  declare(kNorm1Weight, "norm1.weight", {c}, Init::kZeros, 0);
   declare(kNorm1Bias, "norm1.bias", {c}, Init::kZeros, 0);
   declare(kQkvWeight, "qkv.weight", {qkv, c}, Init::kNormal, deviation);
   declare(kQkvBias, "qkv.bias", {qkv}, Init::kZeros, 0);
   declare(kOutWeight, "attention_out.weight", {c, c}, Init::kNormal, residual);
   declare(kOutBias, "attention_out.bias", {c}, Init::kZeros, 0);
-  declare(kNorm2Weight, "norm2.weight", {c}, Init::kOnes, 0);
+  declare(kNorm2Weight, "norm2.weight", {c}, Init::kZeros, 0);
   declare(kNorm2Bias, "norm2.bias", {c}, Init::kZeros, 0);
   const char* up = style.gated ? "gate_up" : "up";
   declare(kUpWeight, std::string(up) + ".weight", {hidden_width(), c},
@@ -31,8 +31,7 @@ TransformerBlock::TransformerBlock(std::string name, const BlockShape& shape,
 
 void TransformerBlock::declare(Slot slot, const std::string& name,
                                const Shape& shape, Init init, float deviation) {
-  const bool bias = init == Init::kZeros;
-  if (bias && !style_.biases) return;
+  if (name.ends_with(".bias") && !style_.biases) return;
   index_[slot] = static_cast<int>(specs_.size());
   specs_.push_back({name_ + "." + name, shape, init, deviation, false});
 }

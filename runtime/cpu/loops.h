@@ -40,7 +40,7 @@ struct NormRow {
   const float* x;
   const float* branch;
   float* sum;
-  const float* weight;
+  const float* weight;  // less one
   const float* bias;
   float* y;
   const DropoutRow* dropout;
@@ -54,7 +54,7 @@ struct NormRow {
 struct NormGradientRow {
   const float* dy;
   const float* x;
-  const float* weight;
+  const float* weight;  // less one
   const float* residual;
   float* dx;
   float* dweight;  // added to

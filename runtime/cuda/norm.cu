@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kBlockThreads<V>)
     float y[N];
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      y[i] = (x[v][i] - moments.x) * moments.y * weight[i] + bias[i];
+      y[i] = (x[v][i] - moments.x) * moments.y * (1.0F + weight[i]) + bias[i];
     }
     at.store(a.y + row * a.width, y);
   }

@@ -126,7 +126,7 @@ struct NormWeights {
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         const float hat = (x[i] - stats.x) * stats.y;
-        const float g = dy[i] * weight[v][i];
+        const float g = dy[i] * (1.0F + weight[v][i]);
         sums[0][v][i] += dy[i] * hat;
         sums[1][v][i] += dy[i];
         products[0] += g;
@@ -150,7 +150,7 @@ struct NormWeights {
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         const float hat = (x[i] - stats.x) * stats.y;
-        const float g = dy[i] * weight[v][i];
+        const float g = dy[i] * (1.0F + weight[v][i]);
         d[i] = residual[i] + (g - means.x - hat * means.y) * stats.y;
       }
       at.store(dx, d);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "launcher/run_plan.h"
 #include "layout_cases.h"
@@ -59,8 +60,7 @@ TEST(Masters, AreDrawnAsTheWeightsOfF32) {
   }
 }
 
-// Smaller than half a step of bf16 around 1, where norm weights begin: lost in
-// bf16, kept by masters.
+// Smaller than half a step of bf16 around 1: lost in bf16, kept by masters.
 TEST(Masters, KeepUpdatesThatBf16CannotHold) {
   LayoutCase layout;
   layout.dtype = DType::kBF16;
@@ -69,12 +69,37 @@ TEST(Masters, KeepUpdatesThatBf16CannotHold) {
   const auto tokens = test_tokens(options, 0, 0, 19);
   on_ranks(model, "keep", options, [&](TestRank& rank) {
     rank.engine.draw_weights();
+    rank.engine.set_parameter("block.0.norm1.weight",
+                              std::vector<float>(12, 1.0F));
     rank.engine.step(0, {tokens, tokens}, 1e-4F);
 
     for (const float w : rank.engine.parameter("block.0.norm1.weight")) {
       EXPECT_NE(w, 1.0F);
       EXPECT_NEAR(w, 1.0F, 2e-4F);
     }
+  });
+}
+
+// A gain that differs from 1 by less than half a step of bf16 there.
+TEST(NormGains, CountInBf16HoweverNearToOne) {
+  LayoutCase layout;
+  layout.dtype = DType::kBF16;
+  const Model model = model_of(layout);
+  const EngineOptions options = options_of(layout);
+  const auto tokens = test_tokens(options, 0, 0, 19);
+  on_ranks(model, "keep", options, [&](TestRank& rank) {
+    rank.engine.draw_weights();
+    const auto given = std::span(tokens).first(3);
+    const std::vector<float> before = rank.engine.logits(given);
+    rank.engine.set_parameter("head.norm.weight",
+                              std::vector<float>(12, 0.003F));
+    const std::vector<float> after = rank.engine.logits(given);
+
+    const auto dot = [&](const std::vector<float>& x) {
+      return std::inner_product(x.begin(), x.end(), before.begin(), 0.0);
+    };
+    EXPECT_GT(dot(after), 1.001 * dot(before));
+    EXPECT_LT(dot(after), 1.007 * dot(before));
   });
 }
 

@@ -101,19 +101,18 @@ class BlockGradients : public testing::TestWithParam<int> {
   void draw() {
     std::normal_distribution<double> normal(0, 1);
     const auto fill = [&](std::vector<double>& values, std::int64_t count,
-                          double scale, double offset) {
+                          double scale) {
       for (std::int64_t i = 0; i < count; ++i) {
         // Rounded to f32, so that both bodies see the same number.
-        values.push_back(static_cast<float>(offset + scale * normal(random_)));
+        values.push_back(static_cast<float>(scale * normal(random_)));
       }
     };
     for (const ParameterSpec& spec : specs_) {
       values_.parameters.emplace_back();
-      const double offset = spec.init == Init::kOnes ? 1.0 : 0.0;
-      fill(values_.parameters.back(), spec.shape.elements(), 0.3, offset);
+      fill(values_.parameters.back(), spec.shape.elements(), 0.3);
     }
-    fill(values_.input, kBatch.tokens() * kWidth, 1, 0);
-    fill(values_.cotangent, kBatch.tokens() * kWidth, 1, 0);
+    fill(values_.input, kBatch.tokens() * kWidth, 1);
+    fill(values_.cotangent, kBatch.tokens() * kWidth, 1);
     for (std::int64_t i = 0; i < kBatch.tokens(); ++i) {
       values_.tokens.push_back(static_cast<std::int32_t>(random_() % kVocab));
       values_.targets.push_back(static_cast<std::int32_t>(random_() % kVocab));

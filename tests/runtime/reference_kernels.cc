@@ -138,7 +138,7 @@ void ReferenceKernels::norm_forward(Stream&, const NormForward& op) {
     for (std::int64_t j = 0; j < c; ++j) {
       const double bias = op.bias ? get(op.bias, j) : 0.0;
       set(op.y, i * c + j,
-          (row[j] - mean) * inverse * get(op.weight, j) + bias);
+          (row[j] - mean) * inverse * (1.0 + get(op.weight, j)) + bias);
     }
     set(op.stats, i, mean);
     set(op.stats, m + i, inverse);

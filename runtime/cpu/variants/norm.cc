@@ -60,7 +60,7 @@ void norm(NormRow& row) {
   row.deviation = 1.0F / __builtin_sqrtf(squares / width + row.epsilon);
   const float inverse = row.deviation;
   for_lanes(row.n, [&](auto get, auto put, std::int64_t) {
-    Floats v = (get(x) - mean) * inverse * get(row.weight);
+    Floats v = (get(x) - mean) * inverse * (get(row.weight) + 1.0F);
     if (row.bias != nullptr) v = v + get(row.bias);
     put(row.y, v);
   });
@@ -74,7 +74,7 @@ void norm_gradient(const NormGradientRow& row) {
   for_lanes(row.n, [&](auto get, auto put, std::int64_t) {
     const Floats dy = get(row.dy);
     const Floats hat = (get(row.x) - mean) * inverse;
-    const Floats g = dy * get(row.weight);
+    const Floats g = dy * (get(row.weight) + 1.0F);
     sums = sums + g;
     products = products + g * hat;
     put(row.dweight, get(row.dweight) + dy * hat);
@@ -85,7 +85,8 @@ void norm_gradient(const NormGradientRow& row) {
   const float slope = total(products) / width;
   for_lanes(row.n, [&](auto get, auto put, std::int64_t) {
     const Floats hat = (get(row.x) - mean) * inverse;
-    Floats v = (get(row.dy) * get(row.weight) - offset - hat * slope) * inverse;
+    const Floats g = get(row.dy) * (get(row.weight) + 1.0F);
+    Floats v = (g - offset - hat * slope) * inverse;
     if (row.residual != nullptr) v = v + get(row.residual);
     put(row.dx, v);
   });
