@@ -126,14 +126,14 @@ Load attention_load(Device::Kind device, bool deterministic) {
   Load load;
   for (const GridHeads& each : kCudaHeads) {
     const GridModel grid = model_of(each);
-    for (LoadOp& one : load_of(grid, device, DType::kBF16, deterministic)) {
+    for (LoadOp one : load_of(grid, device, DType::kBF16, deterministic)) {
       const OpClass kind = profile_of(one.op).kind;
       if (kind != OpClass::kAttentionForward &&
           kind != OpClass::kAttentionBackward) {
         continue;
       }
       one.times = 0;
-      load.push_back(std::move(one));
+      load.push_back(one);
     }
   }
   return load;

@@ -86,7 +86,7 @@ CalibrationOptions calibration_of(const BenchRequest& request) {
   if (!is_cuda(request.device)) return options;
   options.least = 1e-4;
   options.round = 0.06;
-  options.warm_up = request.grid ? 0.8 : 1.2;
+  options.warm_up = 1.2;
   options.repeats = request.grid ? 3 : 5;
   options.spread_bytes = std::size_t{256} << 20;
   return options;
