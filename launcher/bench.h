@@ -27,6 +27,9 @@ struct BenchRequest {
   bool kernels = true;
   bool collectives = true;
   bool copies = true;
+  // So long are whole steps measured, after as long a warm-up; 0: they are not.
+  // The run has one rank then.
+  double step_seconds = 0;
   // Also a grid of operations from which those of other runs are estimated.
   bool grid = false;
   std::ostream* progress = nullptr;  // where lines say how far it is, or none
@@ -48,6 +51,19 @@ struct KernelRate {
   double floor_seconds = 0;
   OpProfile profile;
   double fraction = 0;  // of the ceiling: of flops, or of bytes for a pass
+
+  // Of a step, over the floor.
+  double lost_seconds() const {
+    return static_cast<double>(calls) * (seconds - floor_seconds);
+  }
+};
+
+// Whole steps of the run, on random tokens.
+struct StepRate {
+  double seconds = 0;            // of one: the median
+  double predicted_seconds = 0;  // by a plan from the costs of the same bench
+  std::optional<double> watts;   // while they ran
+  std::optional<double> sm_clock_mhz;
 };
 
 struct ExchangeRate {
@@ -61,10 +77,11 @@ struct ExchangeRate {
 struct BenchReport {
   std::string device;  // "cpu", or the card's name
   Ceilings ceilings;
-  std::vector<KernelRate> kernels;  // of the run's step, the longest first
+  std::vector<KernelRate> kernels;  // of the run's step, by what they lose
   int ranks = 1;                    // that exchanged
   std::vector<ExchangeRate> exchanges;
   std::optional<CopyRates> copies;
+  std::optional<StepRate> step;
   CostModel costs;
 
   double kernel_seconds() const;  // of a step

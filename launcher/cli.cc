@@ -70,8 +70,8 @@ void add_bench(CLI::App& app, Answers& answers) {
       "bench", "Measure kernels, collectives and copies of this machine");
   bench
       ->add_option("WHAT", answers.bench_words,
-                   "kernels, collectives, copies or all (the default), and a "
-                   "run's TOML file")
+                   "kernels, step, collectives, copies or all (the default; "
+                   "all but step), and a run's TOML file")
       ->type_name("[WHAT] [CONFIG]")
       ->expected(0, 2);
   bench
@@ -88,6 +88,7 @@ void add_bench(CLI::App& app, Answers& answers) {
   bench->footer(
       "Examples:\n"
       "  cairn bench copies\n"
+      "  cairn bench step gpt.toml\n"
       "  cairn bench kernels gpt.toml --set train.micro_batch=4\n"
       "  cairn bench --costs card.json\n"
       "  cairn bench all gpt.toml --json");
@@ -221,7 +222,7 @@ void check_prepare(const PrepareCommand& command) {
 
 // The first word says what, unless it is the config.
 BenchCommand bench_of(const Answers& answers) {
-  constexpr std::array<std::string_view, 4> kWhat = {"all", "kernels",
+  constexpr std::array<std::string_view, 5> kWhat = {"all", "kernels", "step",
                                                      "collectives", "copies"};
   BenchCommand command = answers.bench;
   std::vector<std::string> words = answers.bench_words;
@@ -234,8 +235,8 @@ BenchCommand bench_of(const Answers& answers) {
   }
   if (words.size() > 1) {
     refuse(
-        "cairn bench takes one of all, kernels, collectives and copies, and "
-        "then a config; " +
+        "cairn bench takes one of all, kernels, step, collectives and copies, "
+        "and then a config; " +
         words.front() + " is none of them; the nearest is " +
         std::string(nearest(words.front(), {kWhat.begin(), kWhat.end()})));
   }
@@ -247,6 +248,9 @@ BenchCommand bench_of(const Answers& answers) {
     refuse(
         "cairn bench collectives takes a config, which says how many ranks "
         "there are");
+  }
+  if (command.config.empty() && command.what == "step") {
+    refuse("cairn bench step takes a config, whose steps are measured");
   }
   return command;
 }

@@ -27,7 +27,7 @@ struct PlanCommand {
 };
 
 struct BenchCommand {
-  std::string what = "all";  // or kernels, collectives, copies
+  std::string what = "all";  // or kernels, step, collectives, copies
   std::string config;        // "": no run
   std::vector<std::string> settings;
   bool json = false;

@@ -76,7 +76,9 @@ BenchReport bench_of(const BenchCommand& command,
   };
   BenchRequest request;
   request.progress = &std::cerr;
-  request.kernels = asks("kernels");
+  constexpr double kStepSeconds = 1.2;
+  if (command.what == "step") request.step_seconds = kStepSeconds;
+  request.kernels = asks("kernels") || command.what == "step";
   request.collectives = asks("collectives");
   request.copies = asks("copies");
   request.grid = request.kernels && !command.costs.empty();

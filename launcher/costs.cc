@@ -26,6 +26,8 @@ void visit_type(const std::string& name, Rates& rates, Visit visit) {
   visit(name + "_half_depth", rates.half_depth);
   visit_attention(name + "_attention_forward", rates.forward, visit);
   visit_attention(name + "_attention_backward", rates.backward, visit);
+  visit_attention(name + "_attention_backward_fast", rates.backward_fast,
+                  visit);
 }
 
 // Every number of a CostModel but whole ones and the table, with its name in
@@ -66,8 +68,10 @@ void check_costs(const CostModel& costs, const std::filesystem::path& file) {
     const bool divides = name.find("per_second") != std::string::npos;
     if (divides ? rate <= 0 : rate < 0) refuse_number(name, rate);
   });
-  for (const auto& [key, op] : costs.measured) {
-    if (op.seconds < 0) refuse_number(key, op.seconds);
+  for (const auto* table : {&costs.measured, &costs.measured_fast}) {
+    for (const auto& [key, op] : *table) {
+      if (op.seconds < 0) refuse_number(key, op.seconds);
+    }
   }
 }
 
@@ -111,6 +115,21 @@ MeasuredOp measured_of(const Json& json, const std::filesystem::path& file) {
   return op;
 }
 
+std::map<std::string, MeasuredOp> table_of(const Json& json,
+                                           const std::filesystem::path& file) {
+  std::map<std::string, MeasuredOp> table;
+  for (const auto& [key, op] : json.items()) {
+    table[key] = measured_of(op, file);
+  }
+  return table;
+}
+
+Json json_of(const std::map<std::string, MeasuredOp>& table) {
+  Json json = Json::object();
+  for (const auto& [key, op] : table) json[key] = json_of(op);
+  return json;
+}
+
 CostModel read_costs_of(const Json& json, const std::filesystem::path& file) {
   CostModel costs;
   costs.source = json.at("source").get<std::string>();
@@ -119,8 +138,9 @@ CostModel read_costs_of(const Json& json, const std::filesystem::path& file) {
   });
   costs.processors = json.at("processors").get<int>();
   costs.ranks_per_node = json.at("ranks_per_node").get<int>();
-  for (const auto& [key, op] : json.at("kernels").items()) {
-    costs.measured[key] = measured_of(op, file);
+  costs.measured = table_of(json.at("kernels"), file);
+  if (json.contains("kernels_fast")) {
+    costs.measured_fast = table_of(json.at("kernels_fast"), file);
   }
   return costs;
 }
@@ -149,9 +169,9 @@ void write_costs(const CostModel& costs, const std::filesystem::path& file) {
   });
   json["processors"] = costs.processors;
   json["ranks_per_node"] = costs.ranks_per_node;
-  json["kernels"] = Json::object();
-  for (const auto& [key, op] : costs.measured) {
-    json["kernels"][key] = json_of(op);
+  json["kernels"] = json_of(costs.measured);
+  if (!costs.measured_fast.empty()) {
+    json["kernels_fast"] = json_of(costs.measured_fast);
   }
   std::ofstream out(file);
   out << json.dump(1) << "\n";

@@ -107,7 +107,8 @@ struct Rehearsal::Rank {
 
 Rehearsal::Rehearsal(const PlanRequest& request, const std::string& policy,
                      const Prepare& prepare)
-    : request_(request), machine_(request.costs) {
+    : request_(request),
+      machine_(request.costs.in_mode(request.options.deterministic)) {
   const Mesh mesh = make_mesh(request.options.parallel);
   std::vector<int> phantoms;
   for (int rank = 0; rank < mesh.size(); ++rank) {

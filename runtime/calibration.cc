@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <random>
-#include <vector>
 
 #include "runtime/error.h"
 #include "runtime/tensor.h"
@@ -76,10 +75,12 @@ class Placement {
 
 // An operation at some places, and what its timings were.
 struct Timed {
+  std::string key;
+  double times = 1;  // in a step
   std::vector<KernelOp> ops;
   std::vector<Tensor> told;
   std::size_t next = 0;
-  int calls = 1;
+  int calls = 1;    // in a timing
   double once = 0;  // seconds, roughly
   std::vector<double> seconds;
 };
@@ -105,7 +106,7 @@ class Bench {
     fill_random(written_);
   }
 
-  Timed placed(const KernelOp& op) {
+  Timed placed(const KernelOp& op, double times) {
     const Placement placement(op);
     const auto fit = [](const Tensor& block, std::size_t bytes) {
       return block.bytes() / std::max<std::size_t>(bytes, 1);
@@ -115,6 +116,8 @@ class Bench {
                  fit(written_, placement.written())),
         1, static_cast<std::size_t>(options_.most_calls));
     Timed timed;
+    timed.key = key_of(op);
+    timed.times = times;
     KernelOp told = op;
     tell(told, timed.told);
     timed.ops.assign(places, told);
@@ -125,15 +128,11 @@ class Bench {
     return timed;
   }
 
-  // A first call, which may set things up, and how many make a timing.
+  // A first call, which may set things up, and one that tells how long it is.
   void prepare(Timed& timed) {
     round({&timed});
     round({&timed});
     timed.once = std::max(timed.seconds.back(), 1e-9);
-    timed.calls =
-        static_cast<int>(std::clamp(std::ceil(options_.least / timed.once), 1.0,
-                                    static_cast<double>(options_.most_calls)));
-    timed.seconds.clear();
   }
 
   // Adds a timing of each, of one call among `calls` in a row. The host runs
@@ -236,6 +235,20 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+// How often each is called in a timing.
+void share_round(std::vector<Timed>& all, const CalibrationOptions& options) {
+  double step = 0;
+  for (const Timed& timed : all) step += timed.times * timed.once;
+  const double steps =
+      options.round > 0 ? std::max(1.0, std::ceil(options.round / step)) : 0;
+  for (Timed& timed : all) {
+    const double least = std::clamp(std::ceil(options.least / timed.once), 1.0,
+                                    static_cast<double>(options.most_calls));
+    timed.calls =
+        static_cast<int>(std::max(least, std::round(steps * timed.times)));
+  }
+}
+
 // The longest first, then the shortest, and so on inwards: while a long one
 // runs, the host enqueues the short one behind it.
 std::vector<Timed*> in_turn(std::vector<Timed>& all) {
@@ -243,7 +256,9 @@ std::vector<Timed*> in_turn(std::vector<Timed>& all) {
   sorted.reserve(all.size());
   for (Timed& timed : all) sorted.push_back(&timed);
   std::stable_sort(sorted.begin(), sorted.end(),
-                   [](Timed* a, Timed* b) { return a->once > b->once; });
+                   [](const Timed* a, const Timed* b) {
+                     return a->calls * a->once > b->calls * b->once;
+                   });
   std::vector<Timed*> turns;
   turns.reserve(all.size());
   for (std::size_t i = 0; i < sorted.size(); ++i) {
@@ -253,36 +268,41 @@ std::vector<Timed*> in_turn(std::vector<Timed>& all) {
   return turns;
 }
 
-void prepare_all(Bench& bench, std::vector<Timed>& all,
-                 const CalibrationOptions& options) {
-  constexpr std::size_t kTold = 100;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (options.progress && i % kTold == 0) {
-      options.progress("preparing operation " + std::to_string(i + 1) + " of " +
-                       std::to_string(all.size()));
-    }
-    bench.prepare(all[i]);
-  }
-}
-
 // Rounds over all operations: first those that warm up, then those that count.
-void run_rounds(Bench& bench, std::vector<Timed>& all,
+void run_rounds(Bench& bench, std::vector<Timed>& all, double warm_up,
                 const CalibrationOptions& options) {
   const std::vector<Timed*> turns = in_turn(all);
   double warm = 0;
-  while (warm < options.warm_up) {
+  while (warm < warm_up) {
     const double took = bench.round(turns);
     if (took <= 0) break;  // a device that only pretends
     warm += took;
   }
   for (Timed& timed : all) timed.seconds.clear();
-  for (int round = 0; round < options.repeats; ++round) {
-    if (options.progress) {
-      options.progress("round " + std::to_string(round + 1) + " of " +
-                       std::to_string(options.repeats));
+  for (int round = 0; round < options.repeats; ++round) bench.round(turns);
+}
+
+// Of one load; `known` is what operations took in loads before it.
+std::vector<Timed> time_load(Bench& bench, const Load& load,
+                             const std::map<std::string, MeasuredOp>& known,
+                             const CalibrationOptions& options) {
+  std::map<std::string, const LoadOp*> by_key;
+  for (const LoadOp& call : load) by_key.emplace(key_of(call.op), &call);
+  std::vector<Timed> all;
+  all.reserve(by_key.size());
+  for (const auto& [key, call] : by_key) {
+    all.push_back(bench.placed(call->op, call->times));
+    const auto found = known.find(key);
+    if (found != known.end()) {
+      all.back().once = found->second.seconds;
+    } else {
+      bench.prepare(all.back());
     }
-    bench.round(turns);
   }
+  share_round(all, options);
+  const double warm_up = known.empty() ? options.warm_up : options.warm_up / 2;
+  run_rounds(bench, all, warm_up, options);
+  return all;
 }
 
 // The least seconds of some calls of `work`.
@@ -304,30 +324,32 @@ double least_seconds(int repeats, const Work& work) {
 }  // namespace
 
 std::map<std::string, MeasuredOp> measure(Backend& backend,
-                                          std::span<const KernelOp> ops,
+                                          const std::vector<Load>& loads,
                                           const CalibrationOptions& options) {
   require(options.repeats > 0 && options.most_calls > 0,
           "calibration times every operation at least once");
   std::size_t read = padded(options.spread_bytes);
   std::size_t written = read;
-  std::map<std::string, const KernelOp*> by_key;
-  for (const KernelOp& op : ops) {
-    const Placement placement(op);
-    read = std::max(read, placement.read());
-    written = std::max(written, placement.written());
-    by_key.emplace(key_of(op), &op);
+  for (const Load& load : loads) {
+    for (const LoadOp& call : load) {
+      const Placement placement(call.op);
+      read = std::max(read, placement.read());
+      written = std::max(written, placement.written());
+    }
   }
   Bench bench(backend, options);
   bench.reserve(read, written);
-  std::vector<Timed> all;
-  all.reserve(by_key.size());
-  for (const auto& [key, op] : by_key) all.push_back(bench.placed(*op));
-  prepare_all(bench, all, options);
-  run_rounds(bench, all, options);
   std::map<std::string, MeasuredOp> measured;
-  auto timed = all.begin();
-  for (const auto& [key, op] : by_key) {
-    measured[key] = {median((timed++)->seconds), profile_of(*op)};
+  for (std::size_t l = 0; l < loads.size(); ++l) {
+    if (options.progress) {
+      options.progress("load " + std::to_string(l + 1) + " of " +
+                       std::to_string(loads.size()));
+    }
+    for (Timed& timed : time_load(bench, loads[l], measured, options)) {
+      const OpProfile profile = profile_of(timed.ops.front());
+      measured.emplace(timed.key,
+                       MeasuredOp{median(std::move(timed.seconds)), profile});
+    }
   }
   return measured;
 }

@@ -52,6 +52,7 @@ struct TypeRates {
   double half_depth = 0;  // the sum's length at which half of that is reached
   AttentionRate forward;
   AttentionRate backward;
+  AttentionRate backward_fast;  // where equal operands may give other bits
 };
 
 struct MeasuredOp {
@@ -76,6 +77,13 @@ struct CostModel {
   Link network{.latency = 30e-6, .bytes_per_second = 1.2e9};  // between nodes
   int ranks_per_node = 0;                      // 0: one node holds all
   std::map<std::string, MeasuredOp> measured;  // by key_of
+  // As measured where equal operands need not give equal bits; empty where that
+  // makes no difference.
+  std::map<std::string, MeasuredOp> measured_fast;
+
+  // What a run takes, by whether equal operands give equal bits in it: as
+  // `measured` says from here on.
+  CostModel in_mode(bool deterministic) const;
 
   // As measured for the key, or as estimated.
   std::chrono::nanoseconds kernel(const KernelOp& op,

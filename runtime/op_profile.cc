@@ -1,6 +1,9 @@
 #include "runtime/op_profile.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "runtime/attention_scratch.h"
 
 namespace cairn {
 namespace {
@@ -17,6 +20,19 @@ std::vector<double> sizes_of(const AttentionShape& s) {
 std::vector<double> sizes_of(const Shape& shape) {
   if (shape.dims() != 2) return {static_cast<double>(shape.elements())};
   return {static_cast<double>(shape[0]), static_cast<double>(shape[1])};
+}
+
+// Heads whose gradients are computed side by side: all, or as many as the room
+// that a deterministic backward is given holds the scores' gradients of. Room
+// for none is where another kernel computes them, far from all others.
+std::int64_t heads_at_once(const AttentionBackward& op) {
+  const AttentionShape& s = op.shape;
+  const std::int64_t all = s.samples * s.heads;
+  if (!op.scratch) return all;
+  const auto room = static_cast<std::int64_t>(op.scratch.bytes());
+  const std::int64_t fit =
+      (room - kCudnnCallBytes) / steady_head_bytes(s) * (s.heads / s.kv_heads);
+  return std::clamp<std::int64_t>(fit, 1, all);
 }
 
 // Kind and sizes by operation; everything unnamed is a pass over its first
@@ -44,7 +60,8 @@ struct Sizes {
     set(OpClass::kAttentionForward, sizes_of(op.shape));
   }
   void operator()(const AttentionBackward& op) const {
-    set(OpClass::kAttentionBackward, sizes_of(op.shape));
+    set(OpClass::kAttentionBackward,
+        sizes_of(op.shape.sequence, heads_at_once(op), op.shape.head_size));
   }
   template <typename Op>
   void operator()(const Op& /*op*/) const {}

@@ -23,8 +23,9 @@ enum class OpClass : std::uint8_t {
 struct OpProfile {
   OpClass kind = OpClass::kPass;
   DType type = DType::kF32;  // of its first operand
-  // A product's m, n, k. Attention's sequence, heads of all samples, size of a
-  // head. A pass's rows and width, or elements.
+  // A product's m, n, k. Attention's sequence, heads of all samples (backward:
+  // as many as are computed at once), size of a head. A pass's rows and width,
+  // or elements.
   std::vector<double> sizes;
   double flops = 0;
   double bytes = 0;

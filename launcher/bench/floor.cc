@@ -49,10 +49,9 @@ std::vector<InnerProduct> inner_products(const KernelOp& op) {
   return {{bare_product(op), 1}};
 }
 
-double floor_of(const KernelOp& op,
-                const std::map<std::string, MeasuredOp>& measured,
+double floor_of(const KernelOp& op, const MeasuredOp& whole,
+                const std::map<std::string, MeasuredOp>& parts,
                 const Ceilings& ceilings) {
-  const MeasuredOp& whole = measured.at(key_of(op));
   double least = 0;
   switch (whole.profile.kind) {
     case OpClass::kPass:
@@ -60,7 +59,7 @@ double floor_of(const KernelOp& op,
       break;
     case OpClass::kProduct:
       for (const InnerProduct& product : inner_products(op)) {
-        least += product.times * measured.at(key_of(product.op)).seconds;
+        least += product.times * parts.at(key_of(product.op)).seconds;
       }
       if (const auto* head = std::get_if<HeadLoss>(&op)) {
         least += logits_bytes(*head) / ceilings.bytes_per_second;

@@ -19,9 +19,10 @@ struct InnerProduct {
 };
 std::vector<InnerProduct> inner_products(const KernelOp& op);
 
-// Seconds; `measured` has the operation and its inner products, by key.
-double floor_of(const KernelOp& op,
-                const std::map<std::string, MeasuredOp>& measured,
+// Seconds; `whole` is the operation as measured, `parts` has its inner
+// products, by key.
+double floor_of(const KernelOp& op, const MeasuredOp& whole,
+                const std::map<std::string, MeasuredOp>& parts,
                 const Ceilings& ceilings);
 
 }  // namespace cairn

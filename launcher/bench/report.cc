@@ -69,13 +69,14 @@ std::string speed_of(const KernelRate& rate) {
 void print_kernels(const BenchReport& report, std::ostream& out) {
   if (report.kernels.empty()) return;
   Table table({"operation", "calls", "us", "of the step", "speed", "of ceiling",
-               "floor us"});
+               "floor us", "lost of a step, us"});
   for (const KernelRate& rate : report.kernels) {
     const double all = static_cast<double>(rate.calls) * rate.seconds;
     table.add({title_of(rate), std::to_string(rate.calls),
                digits(1e6 * rate.seconds, 1),
                percent(all / report.kernel_seconds()), speed_of(rate),
-               percent(rate.fraction), digits(1e6 * rate.floor_seconds, 1)});
+               percent(rate.fraction), digits(1e6 * rate.floor_seconds, 1),
+               digits(1e6 * rate.lost_seconds(), 1)});
   }
   out << "\n";
   table.print(out);
@@ -83,6 +84,25 @@ void print_kernels(const BenchReport& report, std::ostream& out) {
       << " ms; floor: " << digits(1e3 * report.floor_seconds(), 3) << " ms ("
       << percent(report.floor_seconds() / report.kernel_seconds())
       << " of it)\n";
+}
+
+// What the step takes beyond the floor, and where.
+void print_step(const BenchReport& report, std::ostream& out) {
+  if (!report.step) return;
+  const StepRate& step = *report.step;
+  const double floor = report.floor_seconds();
+  const double kernels = report.kernel_seconds();
+  out << "a step: " << digits(1e3 * step.seconds, 3) << " ms";
+  if (step.watts) out << " at " << digits(*step.watts, 0) << " W";
+  if (step.sm_clock_mhz) {
+    out << (step.watts ? " and " : " at ") << digits(*step.sm_clock_mhz, 0)
+        << " MHz";
+  }
+  out << ", predicted " << digits(1e3 * step.predicted_seconds, 3)
+      << " ms; it is " << percent(step.seconds / floor - 1)
+      << " over the floor: " << percent((kernels - floor) / floor)
+      << " in kernels, " << percent((step.seconds - kernels) / floor)
+      << " beside them\n";
 }
 
 void print_copies(const BenchReport& report, std::ostream& out) {
@@ -135,6 +155,17 @@ Json json_of(const CopyRates& rates) {
           {"product_beside_copies_seconds", rates.product_beside}};
 }
 
+Json json_of(const std::optional<double>& number) {
+  return number ? Json(*number) : Json();
+}
+
+Json json_of(const StepRate& step) {
+  return {{"seconds", step.seconds},
+          {"predicted_seconds", step.predicted_seconds},
+          {"power_w", json_of(step.watts)},
+          {"sm_clock_mhz", json_of(step.sm_clock_mhz)}};
+}
+
 Json json_of(const ExchangeRate& rate) {
   return {{"exchange", name_of(rate.kind)},
           {"bytes", rate.bytes},
@@ -154,6 +185,7 @@ Json list_of(const Rates& rates) {
 void print_bench(const BenchReport& report, std::ostream& out) {
   if (report.ceilings.bytes_per_second > 0) print_ceilings(report, out);
   print_kernels(report, out);
+  print_step(report, out);
   print_copies(report, out);
   print_exchanges(report, out);
 }
@@ -172,6 +204,7 @@ std::string bench_json(const BenchReport& report) {
     json["kernel_seconds"] = report.kernel_seconds();
     json["floor_seconds"] = report.floor_seconds();
   }
+  if (report.step) json["step"] = json_of(*report.step);
   if (report.copies) json["copies"] = json_of(*report.copies);
   if (!report.exchanges.empty()) {
     json["ranks"] = report.ranks;

@@ -11,6 +11,7 @@
 #include "launcher/bench/grid.h"
 #include "launcher/costs.h"
 #include "layout_cases.h"
+#include "tests/support/thrown.h"
 
 namespace cairn {
 namespace {
@@ -51,6 +52,41 @@ TEST(Bench, TimesEveryKernelOfAStepAndSumsItsFloor) {
   EXPECT_EQ(report.ceilings.bf16_flops_per_second, 0.0);
 }
 
+TEST(Bench, MeasuresStepsOfARunOfOneRank) {
+  const LayoutCase layout{1, 1};
+  const Model model = model_of(layout);
+  const PlanRequest run{model, options_of(layout), 1};
+  BenchRequest request;
+  request.backend = run.backend_options();
+  request.run = &run;
+  request.activations = "keep";
+  request.collectives = request.copies = false;
+  request.step_seconds = 1e-3;
+
+  const BenchReport report = run_bench(request);
+
+  ASSERT_TRUE(report.step.has_value());
+  EXPECT_GT(report.step->seconds, 0.0);
+  EXPECT_GE(report.step->predicted_seconds, 0.999 * report.kernel_seconds());
+  EXPECT_FALSE(report.step->watts.has_value());
+}
+
+TEST(Bench, RefusesToMeasureStepsOfSeveralRanks) {
+  const LayoutCase layout{2, 1};
+  const Model model = model_of(layout);
+  const PlanRequest run{model, options_of(layout), 1};
+  BenchRequest request;
+  request.run = &run;
+  request.kernels = request.collectives = request.copies = false;
+  request.step_seconds = 1e-3;
+
+  const Error error = thrown([&] { run_bench(request); });
+
+  EXPECT_EQ(error.message(),
+            "cairn bench step measures a run of one rank, and this one has 2; "
+            "set parallel.pipeline and parallel.data to 1");
+}
+
 TEST(Bench, ExchangesBetweenTheRanksOfTheRun) {
   const LayoutCase layout{2, 1};
   const Model model = model_of(layout);
@@ -80,6 +116,7 @@ TEST(BenchJson, HasWhatTheReportHas) {
   report.device = "abacus";
   report.ceilings = {1e9, 2e9, 0};
   report.kernels = {{"gelu x=f32[2, 3]", 4, 0.5, 0.25, {}, 0.75}};
+  report.step = StepRate{3.0, 2.5, 600.0, {}};
   report.copies = CopyRates{};
   report.copies->both = 3e9;
   report.ranks = 2;
@@ -93,6 +130,10 @@ TEST(BenchJson, HasWhatTheReportHas) {
   EXPECT_EQ(json["kernels"][0]["fraction_of_ceiling"], 0.75);
   EXPECT_EQ(json["kernel_seconds"], 2.0);
   EXPECT_EQ(json["floor_seconds"], 1.0);
+  EXPECT_EQ(json["step"]["seconds"], 3.0);
+  EXPECT_EQ(json["step"]["predicted_seconds"], 2.5);
+  EXPECT_EQ(json["step"]["power_w"], 600.0);
+  EXPECT_TRUE(json["step"]["sm_clock_mhz"].is_null());
   EXPECT_EQ(json["copies"]["both_bytes_per_second"], 3e9);
   EXPECT_EQ(json["exchanges"][0]["exchange"], "all_reduce");
   EXPECT_EQ(json["exchanges"][0]["bus_bytes_per_second"], 128);
@@ -107,18 +148,17 @@ TEST(Floor, OfAHeadIsItsProductsAndOneWayThroughItsLogits) {
   head.dx = head.x;
   head.dw = head.w;
   const Ceilings ceilings{1e9, 1e9, 0};
-  std::map<std::string, MeasuredOp> measured;
-  measured[key_of(head)] = {1.0, profile_of(head)};
+  std::map<std::string, MeasuredOp> parts;
   double products = 0;
   for (const InnerProduct& product : inner_products(head)) {
     EXPECT_EQ(product.times, 4);
     const OpProfile profile = profile_of(product.op);
-    measured[key_of(product.op)] = {0.01, profile};
+    parts[key_of(product.op)] = {0.01, profile};
     products += product.times * profile.flops;
   }
 
   EXPECT_EQ(products, flops(head));
-  EXPECT_DOUBLE_EQ(floor_of(head, measured, ceilings),
+  EXPECT_DOUBLE_EQ(floor_of(head, {1.0, profile_of(head)}, parts, ceilings),
                    4 * 3 * 0.01 + 2 * 64 * 100 * 4 / 1e9);
 }
 
@@ -126,11 +166,10 @@ TEST(Floor, OfAPassIsItsBytesAtTheCeiling) {
   std::byte place{};
   const TensorView x{&place, DType::kF32, {250}};
   const Gelu gelu{x, x};
-  std::map<std::string, MeasuredOp> measured;
-  measured[key_of(gelu)] = {1.0, profile_of(gelu)};
+  const MeasuredOp whole{1.0, profile_of(gelu)};
 
-  EXPECT_DOUBLE_EQ(floor_of(gelu, measured, {1e6, 1, 1}), 2e-3);
-  EXPECT_DOUBLE_EQ(floor_of(gelu, measured, {1.0, 1, 1}), 1.0);
+  EXPECT_DOUBLE_EQ(floor_of(gelu, whole, {}, {1e6, 1, 1}), 2e-3);
+  EXPECT_DOUBLE_EQ(floor_of(gelu, whole, {}, {1.0, 1, 1}), 1.0);
 }
 
 TEST(LinkOf, GivesBackTheTimesThatItWasMadeFrom) {
@@ -156,12 +195,10 @@ TEST(LinkOf, GivesBackTheTimesThatItWasMadeFrom) {
 
 // A plan for a device must find every verb of a step in the grid's.
 TEST(Grid, HasEveryVerbOfAStep) {
-  const auto verbs_of = [](const std::vector<KernelOp>& ops) {
-    std::set<std::string> verbs;
-    for (const KernelOp& op : ops) verbs.insert(name_of(op));
-    return verbs;
-  };
-  const auto grid = verbs_of(grid_of(Device::Kind::kCuda));
+  std::set<std::string> grid;
+  for (const Load& load : grid_of(Device::Kind::kCuda, true)) {
+    for (const LoadOp& one : load) grid.insert(name_of(one.op));
+  }
   for (const bool tied : {false, true}) {
     ModelConfig config;
     config.family = tied ? "gpt2" : "llama";
@@ -172,6 +209,17 @@ TEST(Grid, HasEveryVerbOfAStep) {
       EXPECT_TRUE(grid.contains(name_of(kernel.op))) << kernel.key;
     }
   }
+}
+
+TEST(AddMost, KeepsEachKeyOnceWithItsMostCalls) {
+  std::vector<SimKernel> kernels{{"a", Fill{}, 2}, {"b", Fill{}, 5}};
+
+  add_most(kernels, {{"b", Fill{}, 3}, {"c", Fill{}, 1}, {"a", Fill{}, 4}});
+
+  ASSERT_EQ(kernels.size(), 3U);
+  EXPECT_EQ(kernels[0].calls, 4);
+  EXPECT_EQ(kernels[1].calls, 5);
+  EXPECT_EQ(kernels[2].key, "c");
 }
 
 TEST(MeasuredCosts, AreThereForEveryKernelOfARun) {

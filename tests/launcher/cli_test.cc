@@ -52,11 +52,14 @@ TEST(CommandLine, ReadsWhatToBenchAndOfWhatRun) {
 }
 
 TEST(CommandLine, RefusesABenchOfWhatItDoesNotKnow) {
-  EXPECT_EQ(message_of({"bench", "kernel", "c.toml"}),
-            "cairn bench takes one of all, kernels, collectives and copies, "
-            "and then a config; kernel is none of them; the nearest is "
-            "kernels");
+  EXPECT_EQ(
+      message_of({"bench", "kernel", "c.toml"}),
+      "cairn bench takes one of all, kernels, step, collectives and copies, "
+      "and then a config; kernel is none of them; the nearest is "
+      "kernels");
   EXPECT_NE(message_of({"bench", "--set", "a.b=1"}).find("given none"),
+            std::string::npos);
+  EXPECT_NE(message_of({"bench", "step"}).find("takes a config"),
             std::string::npos);
   EXPECT_NE(message_of({"bench", "collectives"}).find("takes a config"),
             std::string::npos);

@@ -72,7 +72,8 @@ TEST_F(Costs, ReadBackAsTheyWereWrittenToTheBit) {
   CostModel costs;
   costs.source = "measured on an abacus";
   costs.f32 = {1e11 / 3, 20, {1e10 / 3, 30, 40}, {1e10 / 7, 50, 60}};
-  costs.bf16 = {2e11 / 3, 21, {2e10 / 3, 31, 41}, {2e10 / 7, 51, 61}};
+  costs.bf16 = {
+      2e11 / 3, 21, {2e10 / 3, 31, 41}, {2e10 / 7, 51, 61}, {3e10 / 7, 52, 62}};
   costs.processors = 132;
   costs.bytes_per_second = 7.1e9;
   costs.kernel_overhead = 0.0;
@@ -89,6 +90,7 @@ TEST_F(Costs, ReadBackAsTheyWereWrittenToTheBit) {
       {"gelu x=f32[2, 3]", {1.0 / 3, {OpClass::kPass, DType::kF32, {2, 3}}}},
       {"a \"b\" \\",
        {2e-300, {OpClass::kProduct, DType::kBF16, {1, 2, 3}, 1e9 / 3, 7}}}};
+  costs.measured_fast = {{"fill x=f32[2]", {0.25, {}}}};
 
   write_costs(costs, file());
   const CostModel back = read_costs(file());
@@ -102,6 +104,9 @@ TEST_F(Costs, ReadBackAsTheyWereWrittenToTheBit) {
   EXPECT_EQ(text_of(file()), first);
   EXPECT_EQ(back.f32.flops_per_second, costs.f32.flops_per_second);
   EXPECT_EQ(back.bf16.backward.half_head, costs.bf16.backward.half_head);
+  EXPECT_EQ(back.bf16.backward_fast.half_head, 62);
+  ASSERT_EQ(back.measured_fast.size(), 1U);
+  EXPECT_EQ(back.measured_fast.begin()->second.seconds, 0.25);
   EXPECT_EQ(back.processors, costs.processors);
   EXPECT_EQ(back.kernel_issue, costs.kernel_issue);
   EXPECT_EQ(back.event_issue, costs.event_issue);

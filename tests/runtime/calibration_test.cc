@@ -10,12 +10,18 @@
 namespace cairn {
 namespace {
 
+Load load_of(const std::vector<KernelOp>& ops) {
+  Load load;
+  for (const KernelOp& op : ops) load.push_back({op, 1});
+  return load;
+}
+
 TEST(Calibration, GivesEveryOperationATimeAndASimulationTheirSum) {
   const OpSamples samples;
   const auto backend = make_backend("cpu", {.threads = 1});
   CostModel costs;
   costs.measured = measure(
-      *backend, samples.ops(),
+      *backend, {load_of(samples.ops())},
       {.repeats = 3, .least = 1e-5, .most_calls = 4, .spread_bytes = 4096});
   SimMachine machine(costs);
   const auto sim = machine.make_backend(0, 0);
@@ -55,10 +61,34 @@ TEST(Calibration, TakesOperationsAsASimulationRecordedThem) {
   for (const SimKernel& kernel : machine.kernels()) ops.push_back(kernel.op);
   const auto backend = make_backend("cpu", {.threads = 1});
 
-  const auto found = measure(*backend, ops, {.repeats = 1, .most_calls = 1});
+  const auto found =
+      measure(*backend, {load_of(ops)}, {.repeats = 1, .most_calls = 1});
 
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found.begin()->first, machine.kernels()[0].key);
+}
+
+// A pretended device takes what its rates say, however often it is asked.
+TEST(Calibration, SharesARoundAmongTheOperationsOfEachLoad) {
+  std::byte place{};
+  const Fill small{{&place, DType::kF32, {100}}};
+  const Fill large{{&place, DType::kF32, {1000}}};
+  const Fill other{{&place, DType::kF32, {500}}};
+  const auto backend = make_backend("sim", {});
+
+  const auto found =
+      measure(*backend, {{{small, 7}, {large, 1}}, {{large, 0}, {other, 2}}},
+              {.repeats = 2, .least = 1e-6, .round = 1e-3, .warm_up = 2e-3});
+
+  ASSERT_EQ(found.size(), 3U);
+  const CostModel costs;
+  for (const Fill& fill : {small, large, other}) {
+    const std::string key = key_of(fill);
+    EXPECT_NEAR(found.at(key).seconds, 1e-9 * costs.kernel(fill, key).count(),
+                2e-8)
+        << key;
+    EXPECT_EQ(found.at(key).profile.bytes, fill.x.bytes()) << key;
+  }
 }
 
 TEST(Calibration, MeasuresWhatAHostThreadCopiesAndAdds) {

@@ -39,6 +39,24 @@ TEST(KernelCost, IsWhatWasMeasuredForTheKey) {
   EXPECT_EQ(costs.kernel(Fill{}, "other").count(), 1000);
 }
 
+TEST(KernelCost, IsThatOfTheModeOfTheRun) {
+  CostModel costs = model();
+  costs.measured["some"].seconds = 2e-6;
+  costs.measured_fast["some"].seconds = 1e-6;
+  costs.bf16.backward_fast.flops_per_second =
+      2 * costs.bf16.backward.flops_per_second;
+
+  const CostModel steady = costs.in_mode(true);
+  const CostModel fast = costs.in_mode(false);
+
+  EXPECT_EQ(steady.kernel(Fill{}, "some").count(), 2000);
+  EXPECT_EQ(fast.kernel(Fill{}, "some").count(), 1000);
+  EXPECT_EQ(fast.bf16.backward.flops_per_second,
+            2 * steady.bf16.backward.flops_per_second);
+  costs.measured_fast.clear();
+  EXPECT_EQ(costs.in_mode(false).kernel(Fill{}, "some").count(), 2000);
+}
+
 // A linear layer of m tokens, from k to n, in bf16.
 LinearForward layer(std::int64_t m, std::int64_t n, std::int64_t k) {
   static std::byte place{};
