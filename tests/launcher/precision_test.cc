@@ -80,26 +80,34 @@ TEST(Masters, KeepUpdatesThatBf16CannotHold) {
   });
 }
 
-// A gain that differs from 1 by less than half a step of bf16 there.
+// The logits after each token alone.
+std::vector<float> all_logits(Engine& engine, std::int32_t vocab) {
+  std::vector<float> all;
+  for (std::int32_t token = 0; token < vocab; ++token) {
+    const std::vector<float> one = engine.logits(std::span(&token, 1));
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  return all;
+}
+
+// Gains that differ from 1 by less than half a step of bf16 there; what is left
+// of it after rounding the activations shows in the mean.
 TEST(NormGains, CountInBf16HoweverNearToOne) {
   LayoutCase layout;
   layout.dtype = DType::kBF16;
   const Model model = model_of(layout);
-  const EngineOptions options = options_of(layout);
-  const auto tokens = test_tokens(options, 0, 0, 19);
-  on_ranks(model, "keep", options, [&](TestRank& rank) {
+  on_ranks(model, "keep", options_of(layout), [&](TestRank& rank) {
     rank.engine.draw_weights();
-    const auto given = std::span(tokens).first(3);
-    const std::vector<float> before = rank.engine.logits(given);
+    const std::vector<float> before = all_logits(rank.engine, 19);
     rank.engine.set_parameter("head.norm.weight",
-                              std::vector<float>(12, 0.003F));
-    const std::vector<float> after = rank.engine.logits(given);
+                              std::vector<float>(12, 0.0035F));
+    const std::vector<float> after = all_logits(rank.engine, 19);
 
     const auto dot = [&](const std::vector<float>& x) {
       return std::inner_product(x.begin(), x.end(), before.begin(), 0.0);
     };
     EXPECT_GT(dot(after), 1.001 * dot(before));
-    EXPECT_LT(dot(after), 1.007 * dot(before));
+    EXPECT_LT(dot(after), 1.006 * dot(before));
   });
 }
 
