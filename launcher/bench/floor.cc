@@ -39,6 +39,13 @@ double logits_bytes(const HeadLoss& op) {
   return op.dx ? 2 * all : all;
 }
 
+// What an operation moves beside its products: of a head its logits, of others
+// what is fused to them (biases, residuals, what GELU reads and writes).
+double bytes_beside(const KernelOp& op, const OpProfile& profile) {
+  if (const auto* head = std::get_if<HeadLoss>(&op)) return logits_bytes(*head);
+  return profile.bytes - profile_of(bare_product(op)).bytes;
+}
+
 }  // namespace
 
 std::vector<InnerProduct> inner_products(const KernelOp& op) {
@@ -61,9 +68,7 @@ double floor_of(const KernelOp& op, const MeasuredOp& whole,
       for (const InnerProduct& product : inner_products(op)) {
         least += product.times * parts.at(key_of(product.op)).seconds;
       }
-      if (const auto* head = std::get_if<HeadLoss>(&op)) {
-        least += logits_bytes(*head) / ceilings.bytes_per_second;
-      }
+      least += bytes_beside(op, whole.profile) / ceilings.bytes_per_second;
       break;
     case OpClass::kAttentionForward:
     case OpClass::kAttentionBackward:

@@ -162,6 +162,26 @@ TEST(Floor, OfAHeadIsItsProductsAndOneWayThroughItsLogits) {
                    4 * 3 * 0.01 + 2 * 64 * 100 * 4 / 1e9);
 }
 
+TEST(Floor, OfAProductIsItBareAndTheBytesOfWhatIsFusedToIt) {
+  std::byte place{};
+  LinearForward op;
+  op.x = {&place, DType::kF32, {16, 8}};
+  op.w = {&place, DType::kF32, {4, 8}};
+  op.y = {&place, DType::kF32, {16, 4}};
+  const KernelOp bare = op;
+  const std::map<std::string, MeasuredOp> parts{
+      {key_of(bare), {0.5, profile_of(bare)}}};
+  const Ceilings ceilings{1e3, 1, 1};
+  EXPECT_DOUBLE_EQ(floor_of(bare, {1.0, profile_of(bare)}, parts, ceilings),
+                   0.5);
+
+  op.bias = {&place, DType::kF32, {4}};
+  op.residual = {&place, DType::kF32, {16, 4}};
+
+  EXPECT_DOUBLE_EQ(floor_of(op, {1.0, profile_of(op)}, parts, ceilings),
+                   0.5 + (4 + 64) * 4 / 1e3);
+}
+
 TEST(Floor, OfAPassIsItsBytesAtTheCeiling) {
   std::byte place{};
   const TensorView x{&place, DType::kF32, {250}};
