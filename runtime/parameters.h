@@ -14,7 +14,7 @@
 
 namespace cairn {
 
-enum class Init : std::uint8_t { kZeros, kNormal };
+enum class Init : std::uint8_t { kZeros, kOnes, kNormal };
 
 struct ParameterSpec {
   std::string name;

@@ -86,6 +86,10 @@ void ShardedParameters::draw_unit(Unit& unit, std::uint64_t seed) {
     const Range range = overlap(entry.range(), all);
     if (range.size() == 0 || spec.init == Init::kZeros) continue;
     const TensorView part = part_of(flat, all, range);
+    if (spec.init == Init::kOnes) {
+      compute_.kernels.fill(compute_.stream, part, 1.0F);
+      continue;
+    }
     compute_.kernels.fill_normal(compute_.stream,
                                  {part, spec.deviation, seed,
                                   static_cast<std::uint32_t>(entry.parameter),

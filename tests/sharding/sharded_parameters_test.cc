@@ -14,7 +14,10 @@
 namespace cairn {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::HasSubstr;
+using ::testing::Ne;
 
 // Sizes that divide by nothing.
 Model odd_model() {
@@ -104,6 +107,28 @@ TEST(ShardedParameters, AreTheSameToABlockAtEveryStageOnAnyNumberOfRanks) {
         EXPECT_EQ(found, want) << stage << " " << ranks;
       }
     }
+  }
+}
+
+TEST(ShardedParameters, BeginAsTheirSpecsSay) {
+  const Model model(declared({{{"zeros", {70}, Init::kZeros},
+                               {"ones", {70}, Init::kOnes},
+                               {"normal", {70}, Init::kNormal, 0.1F}}}));
+  for (const int stage : {0, 3}) {
+    on_threads(2, [&](World& world) {
+      ShardingOptions options = options_of(stage, 2);
+      options.blocks = {0};
+      Rank rank(world, model, options);
+      rank.parameters.draw(5);
+      rank.parameters.gather(0);
+      std::vector<TensorView> views;
+      rank.parameters.parameters_of(0, views);
+
+      EXPECT_THAT(rank.values(views[0]), Each(0.0F));
+      EXPECT_THAT(rank.values(views[1]), Each(1.0F));
+      EXPECT_THAT(rank.values(views[2]), Each(AllOf(Ne(0.0F), Ne(1.0F))));
+      rank.parameters.drop(0);
+    });
   }
 }
 
