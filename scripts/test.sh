@@ -85,7 +85,7 @@ stage "headers stand alone" \
   scripts/build.sh build all_verify_interface_header_sets
 stage "tests and checks" run_tests build
 if [ "$all" = yes ]; then
-  stage "every layout" python3 scripts/layouts.py --all
+  stage "every layout" python3 scripts/layouts.py --all --jobs $((4 * jobs))
   stage "clang-tidy" python3 .ci/tidy.py build
   stage "build for AddressSanitizer and UBSan" \
     build_sanitized build-asan address,undefined
