@@ -38,6 +38,29 @@ class NormKernels : public KernelTest,
             .sequence = kSequence};
   }
 
+  // What the gradients go to; with the residual in dx's place.
+  struct Backward {
+    explicit Backward(const NormKernels& from)
+        : dx(from.residual), dweight({kWidth}), dbias({kWidth}) {}
+
+    Singles dx;
+    Singles dweight;
+    Singles dbias;
+    Singles partials{norm_partials(kTokens, kWidth)};
+  };
+  NormBackward backward(Backward& to) {
+    return {.kind = GetParam(),
+            .dy = dy,
+            .x = sum,
+            .stats = stats,
+            .weight = weight,
+            .residual = to.dx,
+            .dx = to.dx,
+            .dweight = to.dweight,
+            .dbias = bias_or_none(to.dbias),
+            .partials = to.partials};
+  }
+
   TensorView bias_or_none(const TensorView& view) {
     return GetParam() == NormKind::kLayer ? view : TensorView{};
   }
@@ -78,46 +101,22 @@ TEST_P(NormKernels, AddTheBranchAfterDropoutAndNormalise) {
 
 TEST_P(NormKernels, DifferentiateWithTheResidualInPlace) {
   lab(&Kernels::norm_forward, forward());
-  Singles dx = residual;
-  Singles dweight({kWidth});
-  Singles dbias({kWidth});
-  Singles partials(norm_partials(kTokens, kWidth));
-  lab(&Kernels::norm_backward, NormBackward{.kind = GetParam(),
-                                            .dy = dy,
-                                            .x = sum,
-                                            .stats = stats,
-                                            .weight = weight,
-                                            .residual = dx,
-                                            .dx = dx,
-                                            .dweight = dweight,
-                                            .dbias = bias_or_none(dbias),
-                                            .partials = partials});
+  Backward found(*this);
+  lab(&Kernels::norm_backward, backward(found));
   const auto measure = [&] { return loss(); };
-  expect_gradient("x", x64, dx, measure);
-  expect_gradient("weight", weight64, dweight, measure);
+  expect_gradient("x", x64, found.dx, measure);
+  expect_gradient("weight", weight64, found.dweight, measure);
   if (GetParam() == NormKind::kLayer) {
-    expect_gradient("bias", bias64, dbias, measure);
+    expect_gradient("bias", bias64, found.dbias, measure);
   }
 }
 
 TEST_P(NormKernels, SumTheResidualAndItsGradientOnTheWay) {
   lab(&Kernels::norm_forward, forward());
-  Singles dx = residual;
-  Singles dweight({kWidth});
-  Singles dbias({kWidth});
-  Singles partials(norm_partials(kTokens, kWidth));
+  Backward found(*this);
   Singles residual_sums = weight;
   Singles dx_sums = bias;
-  NormBackward op{.kind = GetParam(),
-                  .dy = dy,
-                  .x = sum,
-                  .stats = stats,
-                  .weight = weight,
-                  .residual = dx,
-                  .dx = dx,
-                  .dweight = dweight,
-                  .dbias = bias_or_none(dbias),
-                  .partials = partials};
+  NormBackward op = backward(found);
   op.residual_sums = residual_sums;
   op.dx_sums = dx_sums;
   const auto sums_of = [](const Singles& rows) {
@@ -131,7 +130,7 @@ TEST_P(NormKernels, SumTheResidualAndItsGradientOnTheWay) {
   lab(&Kernels::norm_backward, op);
 
   EXPECT_LT(relative_error(residual_sums.data, sums_of(residual)), 1e-5);
-  EXPECT_LT(relative_error(dx_sums.data, sums_of(dx)), 1e-5);
+  EXPECT_LT(relative_error(dx_sums.data, sums_of(found.dx)), 1e-5);
 
   op.residual = {};
   EXPECT_THROW(lab(&Kernels::norm_backward, op), Error);
