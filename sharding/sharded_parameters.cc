@@ -91,12 +91,7 @@ void ShardedParameters::note_last_readers() {
       unit.last_reader = block;
       break;
     }
-    order_.push_back(order_.size());
   }
-  std::stable_sort(order_.begin(), order_.end(),
-                   [&](std::size_t a, std::size_t b) {
-                     return units_[a].last_reader < units_[b].last_reader;
-                   });
 }
 
 ShardedParameters::Unit* ShardedParameters::unit_of(int block) {
@@ -252,30 +247,50 @@ void ShardedParameters::add_rows(Unit& unit, int group,
 void ShardedParameters::reduce(int block, int group,
                                const TensorView& row_tokens) {
   Unit& unit = *unit_of(block);
-  if (unit.layout.empty()) return;
   add_rows(unit, group, row_tokens);
-  if (splits_gradients() && !unit.gradients) {
-    unit.gradients = compute_.make(Owner::kGradients, DType::kF32,
-                                   {unit.layout.shard(data_)});
-  }
+  make_shard(unit);
   if (group + 1 == options_.groups) retire_after(block);
+  if (unit.layout.empty()) return;
   if (data_ > 1) return reduce_over_ranks(unit);
   if (group == 0) return;
   compute_.kernels.add(compute_.stream, unit.sum, unit.gradients);
   unit.sum = {};
 }
 
-// Lets go of weights that no block reads again before the update. What then
-// lies where they lay are gradients of units whose weights go later; the update
-// takes these first and finds the place free again.
+// Where this rank's shard of the summed gradient goes.
+void ShardedParameters::make_shard(Unit& unit) {
+  if (!splits_gradients() || unit.layout.empty() || unit.gradients) return;
+  unit.gradients =
+      compute_.make(Owner::kGradients, DType::kF32, {unit.layout.shard(data_)});
+}
+
+// Lets go of weights that no block reads again before the update.
 void ShardedParameters::retire_after(int block) {
   if (splits_weights()) return;
-  for (Unit& unit : units_) {
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    Unit& unit = units_[u];
     if (unit.last_reader != block || !unit.master) continue;
     if (unit.block == 0) await(shared_sent_);  // may still read them
     await(unit.ready);
+    make_shard(unit);
     unit.weights = {};
+    retired_.push_back(u);
   }
+}
+
+// A unit's gradient is made before its weights go. So what lies where weights
+// were that went are gradients of units whose weights went after them; the
+// update begins with the last of these and finds each place free when it comes
+// to it.
+std::vector<std::size_t> ShardedParameters::update_order() const {
+  std::vector<std::size_t> order;
+  for (std::size_t u = 0; u < units_.size(); ++u) {
+    const bool went =
+        std::find(retired_.begin(), retired_.end(), u) != retired_.end();
+    if (!went) order.push_back(u);
+  }
+  order.insert(order.end(), retired_.rbegin(), retired_.rend());
+  return order;
 }
 
 void ShardedParameters::reduce_over_ranks(Unit& unit) {
@@ -348,6 +363,7 @@ void ShardedParameters::receive_shared(const std::string& label) {
 
 void ShardedParameters::make_room(Unit& unit) {
   if (unit.layout.empty() || unit.weights) return;
+  std::erase(retired_, static_cast<std::size_t>(&unit - units_.data()));
   const std::int64_t held =
       splits_weights() ? unit.layout.shard(data_)
                        : unit.layout.padded(splits_updates() ? data_ : 1);

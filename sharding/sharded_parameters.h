@@ -76,9 +76,8 @@ class ShardedParameters {
   void set(int parameter, const TensorView& values);
 
   std::vector<Unit>& units() { return units_; }
-  // Numbers of units; those whose weights went first come last, since there
-  // gradients of the others lie.
-  const std::vector<std::size_t>& update_order() const { return order_; }
+  // Numbers of units: where weights went first lie gradients of those before.
+  std::vector<std::size_t> update_order() const;
   Unit* unit_of(int block);
 
   // What this rank updates of a unit, and the parts of buffers that it is:
@@ -116,6 +115,7 @@ class ShardedParameters {
   std::vector<Unit*> units_used_by(int block);
   TensorView gradient_of(Unit& unit, int group);
   TensorView rows_of(Unit& unit);
+  void make_shard(Unit& unit);
   TensorView shared_gradient();
   void add_rows(Unit& unit, int group, const TensorView& row_tokens);
   void retire_after(int block);
@@ -135,7 +135,7 @@ class ShardedParameters {
   int data_ = 1;
   int data_rank_ = 0;
   std::vector<Unit> units_;
-  std::vector<std::size_t> order_;
+  std::vector<std::size_t> retired_;  // in order; until there is room again
   // Streams end their work before the communicators that it uses go.
   std::unique_ptr<Communicator> gathers_;
   std::unique_ptr<Communicator> reductions_;

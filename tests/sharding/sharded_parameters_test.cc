@@ -7,6 +7,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "runtime/arena.h"
 #include "tests/support/declared_block.h"
 #include "tests/support/thread_ranks.h"
 #include "tests/support/thrown.h"
@@ -26,16 +27,17 @@ Model odd_model() {
                          {vector_of("c", 997), vector_of("d", 1)}}));
 }
 
-// One rank's parameters, on a cpu backend.
+// One rank's parameters, on a cpu backend, in an arena.
 struct Rank {
   Rank(World& world, const Model& model, ShardingOptions options)
       : backend(make_backend("cpu", {1})),
         stream(backend->make_stream("compute")),
+        arena(backend->memory(), std::size_t{1} << 20, *stream),
         workspace(backend->memory(), *stream, Owner::kWorkspace, DType::kF32,
                   {static_cast<std::int64_t>(backend->workspace_bytes()) / 4}),
         kernels(backend->make_kernels(workspace)),
-        parameters({*backend, backend->memory(), *stream, *kernels}, timeline,
-                   world, model, std::move(options)) {}
+        parameters({*backend, arena, *stream, *kernels}, timeline, world, model,
+                   std::move(options)) {}
 
   // As f32, of whatever type they are.
   std::vector<float> values(const TensorView& view) {
@@ -50,6 +52,7 @@ struct Rank {
 
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Stream> stream;
+  Arena arena;
   Tensor workspace;
   std::unique_ptr<Kernels> kernels;
   Timeline timeline;
@@ -227,6 +230,77 @@ TEST(ShardedParameters, LetBf16WeightsGoAfterTheirLastUseAndRestoreThem) {
     for (int stage = 0; stage <= 3; ++stage) {
       SCOPED_TRACE(std::to_string(ranks) + " " + std::to_string(stage));
       on_rank_parameters(stage, ranks, restored, DType::kBF16);
+    }
+  }
+}
+
+// Reads its parameters forward only, as an embedding does.
+class Lookup final : public DeclaredBlock {
+ public:
+  using DeclaredBlock::DeclaredBlock;
+  bool backward_reads_parameters() const override { return false; }
+};
+
+// Four blocks of one size; the last uses the first one's table too, if tied.
+Model looked_up_model(bool tied) {
+  const ParameterSpec table = table_of("a", 8, 128);
+  Blocks blocks;
+  blocks.push_back(std::make_unique<Lookup>(std::vector{table}));
+  for (const char* name : {"b", "c"}) {
+    blocks.push_back(
+        std::make_unique<DeclaredBlock>(std::vector{vector_of(name, 1024)}));
+  }
+  std::vector<ParameterSpec> last{vector_of("d", 1024)};
+  if (tied) last.push_back({"a", table.shape, Init::kNormal, 0.1F});
+  blocks.push_back(std::make_unique<DeclaredBlock>(std::move(last)));
+  return Model(std::move(blocks));
+}
+
+std::vector<const std::byte*> places_of_weights(Rank& rank) {
+  std::vector<const std::byte*> places;
+  for (const ShardedParameters::Unit& unit : rank.parameters.units()) {
+    places.push_back(unit.weights.view().data);
+  }
+  return places;
+}
+
+// The life of memory in a step: gradients come and weights go from the last
+// block to the first, and what the optimizer does.
+void live_through_a_step(Rank& rank) {
+  const Tensor token(rank.backend->memory(), *rank.stream, Owner::kData,
+                     DType::kI32, {1});
+  const std::int32_t number = 5;
+  rank.backend->upload(*rank.stream, token, &number);
+  std::vector<TensorView> views;
+  for (int block = 3; block >= 0; --block) {
+    rank.parameters.gradients_of(block, 0, views);
+    rank.parameters.reduce(block, 0, token);
+  }
+  rank.parameters.finish_reductions();
+  for (const std::size_t u : rank.parameters.update_order()) {
+    rank.parameters.make_room(rank.parameters.units()[u]);
+    rank.parameters.publish(rank.parameters.units()[u]);
+  }
+  rank.stream->synchronize();
+}
+
+TEST(ShardedParameters, FindTheirPlacesFreeAfterEveryStep) {
+  for (const bool tied : {false, true}) {
+    const Model model = looked_up_model(tied);
+    for (int stage = 0; stage <= 3; ++stage) {
+      SCOPED_TRACE(std::to_string(tied) + " " + std::to_string(stage));
+      on_threads(2, [&](World& world) {
+        ShardingOptions options = options_of(stage, 2, DType::kBF16);
+        options.blocks = {0, 1, 2, 3};
+        Rank rank(world, model, options);
+        rank.parameters.draw(5);
+        const auto places = places_of_weights(rank);
+
+        for (int step = 0; step < 3; ++step) {
+          live_through_a_step(rank);
+          EXPECT_EQ(places_of_weights(rank), places) << step;
+        }
+      });
     }
   }
 }

@@ -12,7 +12,7 @@
 
 namespace cairn {
 
-class DeclaredBlock final : public Block {
+class DeclaredBlock : public Block {
  public:
   explicit DeclaredBlock(std::vector<ParameterSpec> parameters)
       : parameters_(std::move(parameters)) {}
