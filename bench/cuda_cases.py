@@ -1,8 +1,16 @@
 """Runs on one GPU that are measured by the scripts beside this one."""
+import array
 import dataclasses
 import json
+import random
 
-from cuda_versus_torch import MODELS
+# name: family, layers, heads, kv_heads, width, ffn, vocab
+MODELS = {
+    "gpt2-124m": ("gpt2", 12, 12, 12, 768, 3072, 50304),
+    "gpt2-1.5b": ("gpt2", 48, 25, 25, 1600, 6400, 50304),
+    "llama-1b": ("llama", 16, 32, 8, 2048, 8192, 128256),
+    "llama-3b": ("llama", 28, 24, 8, 3072, 8192, 128256),
+}
 
 
 @dataclasses.dataclass
@@ -56,6 +64,14 @@ PREDICTED = {
 }
 
 
+def write_shard(path, count=1 << 22):
+    """Random tokens in the llm.c form: 256 int32 of header, then uint16."""
+    header = array.array("i", [20240520, 1, count] + [0] * 253)
+    draw = random.Random(1)
+    tokens = array.array("H", draw.choices(range(50000), k=count))
+    path.write_bytes(header.tobytes() + tokens.tobytes())
+
+
 def toml(case, shard, folder, deterministic, steps=10):
     family, layers, heads, kv_heads, width, ffn, vocab = case.model
     return f"""[model]
@@ -67,6 +83,7 @@ kv_heads = {kv_heads}
 ffn = {ffn}
 vocab = {vocab}
 context = {case.sequence}
+dropout = 0.0
 tied = {json.dumps(case.tied)}
 [data]
 train = {json.dumps(str(shard))}
@@ -75,11 +92,15 @@ sequence = {case.sequence}
 steps = {steps}
 global_batch = {case.samples}
 micro_batch = {case.samples}
+seed = 1
 device = "cuda"
 precision = "{case.precision}"
 deterministic = {json.dumps(deterministic)}
+eval_every = 0
 [optimizer]
+lr = 3e-4
 warmup = 0
+clip = 1.0
 [memory]
 activations = "{case.policy}"
 [run]

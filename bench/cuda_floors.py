@@ -11,8 +11,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from cuda_cases import FLOORS, ODD_FLOORS, toml
-from cuda_versus_torch import write_shard
+from cuda_cases import FLOORS, ODD_FLOORS, toml, write_shard
 
 
 def bench(case, shard, folder, args):

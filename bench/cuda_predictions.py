@@ -12,8 +12,8 @@ import statistics
 import subprocess
 import tempfile
 
-from cuda_cases import CALIBRATED, PREDICTED, toml
-from cuda_versus_torch import step_lines, write_shard
+from cuda_cases import CALIBRATED, PREDICTED, toml, write_shard
+from cuda_versus_torch import step_lines
 
 # Seconds of steps before those that count, and of those: until the card has the
 # clock that they leave it.

@@ -6,23 +6,16 @@ the end of the first step. bf16, fp32 master weights, one optimizer step a
 micro-batch. Cairn runs with train.deterministic = false, as PyTorch does.
 """
 import argparse
-import array
 import json
 import pathlib
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-# name: family, layers, heads, kv_heads, width, ffn, vocab
-MODELS = {
-    "gpt2-124m": ("gpt2", 12, 12, 12, 768, 3072, 50304),
-    "gpt2-1.5b": ("gpt2", 48, 25, 25, 1600, 6400, 50304),
-    "llama-1b": ("llama", 16, 32, 8, 2048, 8192, 128256),
-    "llama-3b": ("llama", 28, 24, 8, 3072, 8192, 128256),
-}
+from cuda_cases import MODELS, Case, toml, write_shard
+
 # name: model, batch, sequence, policies of Cairn, whether PyTorch checkpoints
 CASES = {
     "124m": ("gpt2-124m", 64, 1024, ["keep"], False),
@@ -37,49 +30,10 @@ CASES = {
 WARMUP = 3
 
 
-def write_shard(path, count=1 << 22):
-    """Random tokens in the llm.c form: 256 int32 of header, then uint16."""
-    header = array.array("i", [20240520, 1, count] + [0] * 253)
-    draw = random.Random(1)
-    tokens = array.array("H", draw.choices(range(50000), k=count))
-    path.write_bytes(header.tobytes() + tokens.tobytes())
-
-
 def config(case, policy, shard, folder, args):
     model, batch, sequence, _, _ = CASES[case]
-    family, layers, heads, kv_heads, width, ffn, vocab = MODELS[model]
-    return f"""[model]
-family = "{family}"
-layers = {layers}
-width = {width}
-heads = {heads}
-kv_heads = {kv_heads}
-ffn = {ffn}
-vocab = {vocab}
-context = {sequence}
-dropout = 0.0
-tied = true
-[data]
-train = {json.dumps(str(shard))}
-sequence = {sequence}
-[train]
-steps = {args.steps + WARMUP}
-global_batch = {batch}
-micro_batch = {batch}
-seed = 1
-device = "cuda"
-precision = "bf16"
-deterministic = {"true" if args.deterministic else "false"}
-eval_every = 0
-[optimizer]
-lr = 3e-4
-warmup = 0
-clip = 1.0
-[memory]
-activations = "{policy}"
-[run]
-directory = {json.dumps(str(folder))}
-"""
+    return toml(Case(MODELS[model], batch, sequence, policy), shard, folder,
+                args.deterministic, args.steps + WARMUP)
 
 
 def step_lines(file):
