@@ -126,26 +126,35 @@ TEST(Arena, NeverOverlapsWhatIsLive) {
   }
 }
 
-TEST(Arena, GivesBytesAgainWhereTheyLayIfTheyAreFree) {
+TEST(Arena, GivesBytesAgainWhereTheyLay) {
   SimArena arena(kEndless);
   std::vector<Piece> live;
   play(random_calls(test_seed(), 1000), arena, live);
-  for (const Piece& piece : live) {
-    arena.give(piece.offset, piece.bytes);
-    EXPECT_EQ(arena.take_at(piece.offset, piece.bytes), piece.offset);
+  live.push_back({arena.take(kPage), kPage});
+  // More of them each time, so that holes of all sizes are cut.
+  for (std::size_t k = live.size(); k-- > 0;) {
+    for (std::size_t i = k; i < live.size(); ++i) {
+      arena.give(live[i].offset, live[i].bytes);
+    }
+    for (std::size_t i = k; i < live.size(); ++i) {
+      ASSERT_EQ(arena.take_at(live[i].offset, live[i].bytes), live[i].offset);
+    }
   }
-  const Piece back = live.back();
-  live.pop_back();
-  arena.give(back.offset, back.bytes);
-  const std::size_t other = arena.take(back.bytes);
-
-  const std::size_t elsewhere = arena.take_at(back.offset, back.bytes);
-
-  EXPECT_EQ(elsewhere == back.offset, other != back.offset);
   for (const Piece& piece : live) arena.give(piece.offset, piece.bytes);
-  arena.give(other, back.bytes);
-  arena.give(elsewhere, back.bytes);
   EXPECT_EQ(arena.arena().largest_free_run(), arena.arena().size());
+}
+
+TEST(Arena, GivesOtherBytesWherePartOfThemIsTaken) {
+  SimArena arena(kEndless);
+  const std::size_t first = arena.take(3 * kPage);
+  const std::size_t second = arena.take(kPage);
+  arena.give(first, 3 * kPage);
+  ASSERT_EQ(arena.take(kPage), first);
+
+  const std::size_t again = arena.take_at(first, 3 * kPage);
+
+  EXPECT_GE(again, second + kPage);
+  EXPECT_EQ(arena.take_at(first + kPage, 2 * kPage), first + kPage);
 }
 
 TEST(Arena, RepeatsForEverWhatEndsAsItBeganWithoutRaisingTheMark) {
